@@ -1,0 +1,229 @@
+// Package sys is every effect that init has on the machine, as one interface,
+// and its implementation on Linux. It holds no policy: what to mount, when to
+// sync and what an error means is decided above it. Its twin in systest keeps
+// the same interface in memory and writes one readable line for each effect.
+package sys
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"time"
+)
+
+// Kernel is what init asks of the machine. A Linux value does it; a
+// systest.Kernel records it. All paths are absolute.
+//
+// Errors wrap the kernel's errno where there was one, so that errors.Is works
+// with unix.ENOENT and its kin as well as with fs.ErrNotExist.
+type Kernel interface {
+	Files
+	Mounts
+	Processes
+
+	// Now is the time since the kernel started (CLOCK_MONOTONIC).
+	Now() time.Duration
+	// Realtime is what the clock on the wall says. A board without one starts
+	// in 1970.
+	Realtime() time.Time
+	// Sleep waits; a time longer than a year is for ever. It is for the pause
+	// before a reboot; nothing else in init waits for time to pass.
+	Sleep(time.Duration)
+	// Uname names the running kernel.
+	Uname() (Uname, error)
+
+	// Uevents starts to listen to what the kernel says of its devices. Open it
+	// before the first scan of sysfs, or a device that comes in between is
+	// never seen.
+	Uevents() (Uevents, error)
+	// OpenDevice opens a block device for reading. It never waits for a medium.
+	OpenDevice(path string) (Device, error)
+	// LoadModule loads the kernel module in a file. A module that is loaded
+	// already is no error.
+	LoadModule(path string) error
+}
+
+// Files is reading and writing by path.
+type Files interface {
+	ReadFile(path string) ([]byte, error)
+	// ReadDir returns the names in a directory, sorted, without . and ..
+	ReadDir(path string) ([]string, error)
+	// Lstat does not follow a symbolic link at the end of path.
+	Lstat(path string) (FileInfo, error)
+	Readlink(path string) (string, error)
+	// ResolveIn follows path, and each symbolic link in it, as a process whose
+	// root is root would. It returns where the path ends, seen from that root.
+	ResolveIn(root, path string) (string, FileInfo, error)
+	// Statfs tells of the filesystem that holds path.
+	Statfs(path string) (Statfs, error)
+
+	// WriteFile makes or truncates a file. It does not sync it.
+	WriteFile(path string, data []byte, perm fs.FileMode) error
+	// OpenWriter opens an existing file for writing, one write a record, as
+	// the kernel log wants it.
+	OpenWriter(path string) (io.WriteCloser, error)
+	Mkdir(path string, perm fs.FileMode) error
+	// Rename replaces to, as rename(2) does.
+	Rename(from, to string) error
+	// Remove removes a file or an empty directory.
+	Remove(path string) error
+	Symlink(target, path string) error
+	// Fsync makes a file or a directory durable: its content, or its names.
+	Fsync(path string) error
+	// Sync asks for everything to be written and waits for it.
+	Sync()
+}
+
+// Mounts is the tree of mounts, and the way from one root to the next.
+type Mounts interface {
+	Mount(MountRequest) error
+	// MoveMount takes a mount, with all below it, to another place.
+	MoveMount(from, to string) error
+	// MakePrivate stops the propagation of mounts below path.
+	MakePrivate(path string) error
+	// Unmount detaches a mount. A busy one is an error.
+	Unmount(path string) error
+	// OpenTree opens a directory, so that it can be emptied after another root
+	// has taken its place.
+	OpenTree(path string) (Tree, error)
+	// EnterRoot makes newRoot, which is a mount point, the root of this process
+	// by moving the mount over /.
+	EnterRoot(newRoot string) error
+}
+
+// Processes is what becomes of this process and of others.
+type Processes interface {
+	// AttachConsole makes path the standard input, output and error.
+	AttachConsole(path string) error
+	// Memfd returns a descriptor that survives an exec, of a file in memory
+	// with this content, to be read from its start.
+	Memfd(name string, content []byte) (fd int, err error)
+	// Run runs a program to its end.
+	Run(Command) error
+	// Exec becomes another program. On a real machine it returns only when it
+	// failed.
+	Exec(path string, argv, env []string) error
+	// Reboot ends the machine's run. On a real machine it returns only when it
+	// failed.
+	Reboot(Ending) error
+}
+
+// Uname is what uname(2) says.
+type Uname struct {
+	Release string // "6.12.48-cloud-arm64": the directory below /lib/modules
+	Machine string // "aarch64"
+}
+
+// FileInfo is what is known of a file.
+type FileInfo struct {
+	Mode fs.FileMode // type and permissions
+	Size int64       // bytes
+	Dev  uint64      // the filesystem that holds it, as st_dev
+}
+
+// Executable tells whether anybody may execute the file.
+func (i FileInfo) Executable() bool {
+	return i.Mode.IsRegular() && i.Mode&0o111 != 0
+}
+
+// Statfs is what is known of a mounted filesystem.
+type Statfs struct {
+	Magic    int64 // the kernel's number of the type, unix.OVERLAYFS_SUPER_MAGIC
+	ReadOnly bool  // writes fail with EROFS
+	Free     int64 // bytes a process with root's rights may still write
+	Total    int64 // bytes
+}
+
+// Device is an open block device.
+type Device interface {
+	io.ReaderAt
+	io.Closer
+	// Size is the number of bytes on it.
+	Size() (int64, error)
+}
+
+// Uevents is the stream of the kernel's device events.
+type Uevents interface {
+	// Next returns the next message as the kernel sent it. It waits at most
+	// timeout and then returns ErrTimeout. ErrOverflow says that messages were
+	// lost: what is known of the devices has to be read anew.
+	Next(timeout time.Duration) ([]byte, error)
+	io.Closer
+}
+
+// Errors of Uevents.Next.
+var (
+	ErrTimeout  = errors.New("no event within the time given")
+	ErrOverflow = errors.New("device events were lost")
+)
+
+// MountRequest is one mount.
+type MountRequest struct {
+	Source  string     // device or name; overlay has only a name
+	Target  string     // an existing directory
+	FSType  string     // "ext4"
+	Flags   MountFlags // what the VFS understands
+	Options []string   // what the filesystem understands, "key" or "key=value", in order
+}
+
+// MountFlags are the options of a mount that are not the filesystem's own.
+type MountFlags uint
+
+// The flags that init uses.
+const (
+	ReadOnly MountFlags = 1 << iota
+	NoSuid
+	NoDev
+	NoExec
+	NoAtime
+	StrictAtime
+)
+
+var flagNames = []struct {
+	flag MountFlags
+	name string
+}{
+	{ReadOnly, "ro"}, {NoSuid, "nosuid"}, {NoDev, "nodev"}, {NoExec, "noexec"},
+	{NoAtime, "noatime"}, {StrictAtime, "strictatime"},
+}
+
+// Words are the flags as mount(8) writes them, "ro" or "rw" first.
+func (f MountFlags) Words() []string {
+	words := []string{"rw"}
+	if f&ReadOnly != 0 {
+		words[0] = "ro"
+	}
+	for _, n := range flagNames[1:] {
+		if f&n.flag != 0 {
+			words = append(words, n.name)
+		}
+	}
+	return words
+}
+
+// Tree is an open directory with all that is in it.
+type Tree interface {
+	// Empty removes everything below the directory that is on the same
+	// filesystem, when that filesystem lives in memory; otherwise it refuses.
+	Empty() error
+	io.Closer
+}
+
+// Command is a program to run.
+type Command struct {
+	Argv []string // Argv[0] is the path
+	Env  []string
+	// Terminal is the device that becomes the program's controlling terminal
+	// and its standard descriptors. Without one it has this process's own.
+	Terminal string
+}
+
+// Ending is how a machine's run ends.
+type Ending string
+
+// The endings, in the words of minos.onfail=.
+const (
+	Restart  Ending = "reboot"
+	Halt     Ending = "halt"
+	PowerOff Ending = "poweroff"
+)

@@ -1,0 +1,293 @@
+package sys
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Mount implements Mounts. It uses the mount API of Linux 5.2 (fsopen(2)),
+// which takes options of any length and content one by one and says in words
+// what it did not like, and mount(2) where the kernel does not have it, or has
+// no such option yet (overlay learned "lowerdir+" in 6.8).
+func (Linux) Mount(m MountRequest) error {
+	err := mountByContext(m)
+	if errors.Is(err, errTooOld) {
+		err = mountByString(m)
+	}
+	if err != nil {
+		return fmt.Errorf("mount %s %s on %s: %w", m.FSType, m.Source, m.Target, err)
+	}
+	return nil
+}
+
+// errTooOld says that this kernel needs the older call.
+var errTooOld = errors.New("kernel without this part of the mount API")
+
+// mountError is an errno with what the filesystem said of it.
+type mountError struct {
+	errno unix.Errno
+	said  []string
+}
+
+func (e *mountError) Unwrap() error { return e.errno }
+
+func (e *mountError) Error() string {
+	if len(e.said) == 0 {
+		return e.errno.Error()
+	}
+	return e.errno.Error() + " (" + strings.Join(e.said, "; ") + ")"
+}
+
+// mountByContext mounts by fsopen, fsconfig, fsmount and move_mount.
+func mountByContext(m MountRequest) error {
+	ctx, err := unix.Fsopen(m.FSType, unix.FSOPEN_CLOEXEC)
+	if err == unix.ENOSYS {
+		return errTooOld
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(ctx)
+	if err := configure(ctx, m); err != nil {
+		return err
+	}
+	if err := unix.FsconfigCreate(ctx); err != nil {
+		return explained(ctx, err)
+	}
+	mnt, err := unix.Fsmount(ctx, unix.FSMOUNT_CLOEXEC, attributes(m.Flags))
+	if err != nil {
+		return explained(ctx, err)
+	}
+	defer unix.Close(mnt)
+	return unix.MoveMount(mnt, "", unix.AT_FDCWD, m.Target, unix.MOVE_MOUNT_F_EMPTY_PATH)
+}
+
+// configure gives the context its source and options.
+func configure(ctx int, m MountRequest) error {
+	if err := unix.FsconfigSetString(ctx, "source", m.Source); err != nil {
+		return explained(ctx, err)
+	}
+	if m.Flags&ReadOnly != 0 {
+		// The filesystem itself read-only, not only this mount of it: an ext4
+		// that may write would still change its superblock.
+		if err := unix.FsconfigSetFlag(ctx, "ro"); err != nil {
+			return explained(ctx, err)
+		}
+	}
+	for _, option := range m.Options {
+		key, value, hasValue := strings.Cut(option, "=")
+		var err error
+		if hasValue {
+			err = unix.FsconfigSetString(ctx, key, value)
+		} else {
+			err = unix.FsconfigSetFlag(ctx, key)
+		}
+		if err == unix.EINVAL && key == "lowerdir+" {
+			return errTooOld
+		}
+		if err != nil {
+			return explained(ctx, err)
+		}
+	}
+	return nil
+}
+
+// explained adds the messages that the filesystem left in the context.
+func explained(ctx int, err error) error {
+	errno, ok := err.(unix.Errno)
+	if !ok {
+		return err
+	}
+	e := &mountError{errno: errno}
+	buf := make([]byte, 1024)
+	for len(e.said) < 8 {
+		n, err := unix.Read(ctx, buf)
+		if err != nil || n == 0 {
+			break // ENODATA: that was all
+		}
+		// Each message is "e text", "w text" or "i text".
+		_, said, _ := strings.Cut(strings.TrimSpace(string(buf[:n])), " ")
+		e.said = append(e.said, said)
+	}
+	return e
+}
+
+// attributes are the flags as fsmount(2) wants them.
+func attributes(f MountFlags) (attr int) {
+	for _, a := range []struct {
+		flag MountFlags
+		attr int
+	}{
+		{ReadOnly, unix.MOUNT_ATTR_RDONLY}, {NoSuid, unix.MOUNT_ATTR_NOSUID},
+		{NoDev, unix.MOUNT_ATTR_NODEV}, {NoExec, unix.MOUNT_ATTR_NOEXEC},
+		{NoAtime, unix.MOUNT_ATTR_NOATIME}, {StrictAtime, unix.MOUNT_ATTR_STRICTATIME},
+	} {
+		if f&a.flag != 0 {
+			attr |= a.attr
+		}
+	}
+	return attr
+}
+
+// mountByString mounts by mount(2).
+func mountByString(m MountRequest) error {
+	var flags uintptr
+	for _, a := range []struct {
+		flag MountFlags
+		ms   uintptr
+	}{
+		{ReadOnly, unix.MS_RDONLY}, {NoSuid, unix.MS_NOSUID}, {NoDev, unix.MS_NODEV},
+		{NoExec, unix.MS_NOEXEC}, {NoAtime, unix.MS_NOATIME}, {StrictAtime, unix.MS_STRICTATIME},
+	} {
+		if m.Flags&a.flag != 0 {
+			flags |= a.ms
+		}
+	}
+	data, err := optionString(m.Options)
+	if err != nil {
+		return err
+	}
+	return unix.Mount(m.Source, m.Target, m.FSType, flags, data)
+}
+
+// optionString joins options as mount(2) wants them. The layers of an overlay,
+// one option each for the newer call, become one list; what separates options
+// and layers is escaped by a backslash, as overlay's own parser reads it.
+func optionString(options []string) (string, error) {
+	var words, layers []string
+	for _, option := range options {
+		if layer, ok := strings.CutPrefix(option, "lowerdir+="); ok {
+			layers = append(layers, strings.NewReplacer(`\`, `\\`, `:`, `\:`, `,`, `\,`).Replace(layer))
+			continue
+		}
+		key, value, hasValue := strings.Cut(option, "=")
+		if hasValue {
+			value = "=" + strings.NewReplacer(`\`, `\\`, `,`, `\,`).Replace(value)
+		}
+		words = append(words, key+value)
+	}
+	if len(layers) > 0 {
+		words = append([]string{"lowerdir=" + strings.Join(layers, ":")}, words...)
+	}
+	data := strings.Join(words, ",")
+	if len(data) >= os.Getpagesize() {
+		return "", fmt.Errorf("the options take %d bytes, and this kernel's mount(2) takes at most %d: %w",
+			len(data), os.Getpagesize()-1, unix.E2BIG)
+	}
+	return data, nil
+}
+
+// MoveMount implements Mounts.
+func (Linux) MoveMount(from, to string) error {
+	if err := unix.Mount(from, to, "", unix.MS_MOVE, ""); err != nil {
+		return fmt.Errorf("move the mount %s to %s: %w", from, to, err)
+	}
+	return nil
+}
+
+// MakePrivate implements Mounts.
+func (Linux) MakePrivate(path string) error {
+	if err := unix.Mount("", path, "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("make the mounts below %s private: %w", path, err)
+	}
+	return nil
+}
+
+// Unmount implements Mounts.
+func (Linux) Unmount(path string) error {
+	if err := unix.Unmount(path, unix.UMOUNT_NOFOLLOW); err != nil {
+		return fmt.Errorf("unmount %s: %w", path, err)
+	}
+	return nil
+}
+
+// EnterRoot implements Mounts. pivot_root(2) does not work on the initramfs,
+// whose mount has no parent; moving the new root over / and chroot does.
+func (Linux) EnterRoot(newRoot string) error {
+	if err := unix.Chdir(newRoot); err != nil {
+		return &fs.PathError{Op: "chdir", Path: newRoot, Err: err}
+	}
+	if err := unix.Mount(".", "/", "", unix.MS_MOVE, ""); err != nil {
+		return fmt.Errorf("move the mount %s to /: %w", newRoot, err)
+	}
+	if err := unix.Chroot("."); err != nil {
+		return &fs.PathError{Op: "chroot", Path: newRoot, Err: err}
+	}
+	if err := unix.Chdir("/"); err != nil {
+		return &fs.PathError{Op: "chdir", Path: "/", Err: err}
+	}
+	return nil
+}
+
+// tree is an open directory.
+type tree struct{ fd int }
+
+// OpenTree implements Mounts.
+func (Linux) OpenTree(path string) (Tree, error) {
+	fd, err := open(path, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, err
+	}
+	return tree{fd}, nil
+}
+
+func (t tree) Close() error { return unix.Close(t.fd) }
+
+// Empty implements Tree.
+func (t tree) Empty() error {
+	var sfs unix.Statfs_t
+	if err := unix.Fstatfs(t.fd, &sfs); err != nil {
+		return fmt.Errorf("statfs of the directory to empty: %w", err)
+	}
+	// Nobody's disk is ever emptied: the initramfs is a ramfs or a tmpfs.
+	if m := int64(sfs.Type); m != unix.RAMFS_MAGIC && m != unix.TMPFS_MAGIC {
+		return fmt.Errorf("the directory to empty is not in memory (filesystem type %#x)", m)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(t.fd, &st); err != nil {
+		return fmt.Errorf("stat of the directory to empty: %w", err)
+	}
+	return emptyDir(t.fd, uint64(st.Dev))
+}
+
+// emptyDir removes what is in an open directory and lives on device dev. It
+// goes on after an error and returns the first.
+func emptyDir(fd int, dev uint64) error {
+	// os.ReadDir needs a path, and the old root has none any more.
+	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	dir := os.NewFile(uintptr(dup), "old root")
+	defer dir.Close()
+	names, first := dir.Readdirnames(-1)
+	note := func(err error) {
+		if first == nil {
+			first = err
+		}
+	}
+	for _, name := range names {
+		var st unix.Stat_t
+		if unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil || uint64(st.Dev) != dev {
+			continue // gone, or a mount point
+		}
+		if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+			note(unix.Unlinkat(fd, name, 0))
+			continue
+		}
+		sub, err := unix.Openat(fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if err != nil {
+			note(err)
+			continue
+		}
+		note(emptyDir(sub, dev))
+		unix.Close(sub)
+		note(unix.Unlinkat(fd, name, unix.AT_REMOVEDIR))
+	}
+	return first
+}

@@ -1,0 +1,273 @@
+package sys
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// inNamespace runs a test that mounts, as root, where nobody sees it. The
+// thread is never given back, so it dies with its mounts.
+func inNamespace(t *testing.T, test func(t *testing.T, dir string)) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("this level needs root to mount, and CI has to run it")
+		}
+		t.Skip("SKIPPED: real mounts need root; run it as root")
+	}
+	dir := t.TempDir()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+			t.Errorf("unshare: %v", err)
+			return
+		}
+		if err := (Linux{}).MakePrivate("/"); err != nil {
+			t.Error(err)
+			return
+		}
+		test(t, dir)
+	}()
+	<-done
+}
+
+// must ends a test in a namespace, which t.Fatal cannot.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
+		runtime.Goexit()
+	}
+}
+
+func dirs(t *testing.T, root string, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		must(t, os.MkdirAll(filepath.Join(root, name), 0o755))
+	}
+}
+
+// A layer's name may hold what separates layers and options.
+const oddName = `lower:with,odd=\name and space`
+
+func TestMountByBothCalls(t *testing.T) {
+	for name, mount := range map[string]func(MountRequest) error{
+		"fsopen(2)": mountByContext, "mount(2)": mountByString,
+	} {
+		t.Run(name, func(t *testing.T) {
+			inNamespace(t, func(t *testing.T, dir string) {
+				at := func(name string) string { return filepath.Join(dir, name) }
+				dirs(t, dir, "mem", "merged")
+				must(t, mount(MountRequest{Source: "some", Target: at("mem"), FSType: "tmpfs",
+					Flags: NoSuid | NoDev | NoAtime, Options: []string{"mode=0755", "size=1m"}}))
+				dirs(t, at("mem"), oddName, "second", "upper", "work")
+				must(t, os.WriteFile(at("mem/"+oddName+"/file"), []byte("lower"), 0o644))
+				must(t, mount(MountRequest{Source: "overlay", Target: at("merged"), FSType: "overlay", Options: []string{
+					"lowerdir+=" + at("mem/"+oddName), "lowerdir+=" + at("mem/second"),
+					"upperdir=" + at("mem/upper"), "workdir=" + at("mem/work"), "index=off", "xino=off",
+				}}))
+				content, err := os.ReadFile(at("merged/file"))
+				if string(content) != "lower" {
+					t.Errorf("the lower's file reads %q, %v", content, err)
+				}
+				must(t, os.WriteFile(at("merged/new"), nil, 0o644))
+				if _, err := os.Stat(at("mem/upper/new")); err != nil {
+					t.Error("a write to the overlay did not reach the upper:", err)
+				}
+				must(t, mount(MountRequest{Source: "ro", Target: at("merged"), FSType: "tmpfs", Flags: ReadOnly}))
+				if err := os.WriteFile(at("merged/x"), nil, 0o644); !errors.Is(err, unix.EROFS) {
+					t.Errorf("a write to a read-only mount: %v", err)
+				}
+				st, err := (Linux{}).Statfs(at("merged"))
+				if err != nil || !st.ReadOnly || st.Magic != unix.TMPFS_MAGIC {
+					t.Errorf("Statfs = %+v, %v", st, err)
+				}
+				info, err := os.ReadFile("/proc/thread-self/mountinfo")
+				must(t, err)
+				if !slices.ContainsFunc(strings.Split(string(info), "\n"), func(line string) bool {
+					return strings.Contains(line, "/mem rw,nosuid,nodev,noatime ")
+				}) {
+					t.Error("the flags did not take")
+				}
+			})
+		})
+	}
+}
+
+func TestMountSaysWhy(t *testing.T) {
+	inNamespace(t, func(t *testing.T, dir string) {
+		err := (Linux{}).Mount(MountRequest{Source: "x", Target: dir, FSType: "tmpfs", Options: []string{"size=much"}})
+		if !errors.Is(err, unix.EINVAL) || !strings.Contains(err.Error(), "size") {
+			t.Errorf("Mount with a bad option = %v", err)
+		}
+		err = (Linux{}).Mount(MountRequest{Source: "x", Target: dir, FSType: "nosuchfs"})
+		if !errors.Is(err, unix.ENODEV) {
+			t.Errorf("Mount of an unknown type = %v", err)
+		}
+	})
+}
+
+func TestOptionString(t *testing.T) {
+	got, err := optionString([]string{"lowerdir+=/a:b", "lowerdir+=/c,d", "upperdir=/u,p", "index=off", "ro"})
+	if want := `lowerdir=/a\:b:/c\,d,upperdir=/u\,p,index=off,ro`; got != want || err != nil {
+		t.Errorf("optionString = %s, %v; want %s", got, err, want)
+	}
+	_, err = optionString([]string{"x=" + strings.Repeat("y", os.Getpagesize())})
+	if !errors.Is(err, unix.E2BIG) {
+		t.Errorf("options of more than a page: %v", err)
+	}
+}
+
+// The way from one root to the next, on real mounts: what is below moves
+// along, and only the old root's own memory is emptied.
+func TestEnterRoot(t *testing.T) {
+	inNamespace(t, func(t *testing.T, dir string) {
+		k := Linux{}
+		tmpfs := func(at string) {
+			must(t, k.Mount(MountRequest{Source: "t", Target: at, FSType: "tmpfs"}))
+		}
+		// An initramfs to leave, with a mount in it that has to survive.
+		tmpfs(dir)
+		dirs(t, dir, "new", "keep", "deep/er")
+		must(t, os.WriteFile(dir+"/deep/er/file", nil, 0o644))
+		tmpfs(dir + "/new")
+		tmpfs(dir + "/keep")
+		must(t, os.WriteFile(dir+"/keep/survivor", []byte("here"), 0o644))
+		must(t, os.WriteFile(dir+"/new/marker", []byte("new root"), 0o644))
+		dirs(t, dir, "new/kept")
+		keep, err := k.OpenTree(dir + "/keep")
+		must(t, err)
+		must(t, unix.Chroot(dir))
+		must(t, unix.Chdir("/"))
+
+		old, err := k.OpenTree("/")
+		must(t, err)
+		must(t, k.EnterRoot("/new"))
+		if content, err := os.ReadFile("/marker"); string(content) != "new root" {
+			t.Errorf("/marker = %q, %v", content, err)
+		}
+		if err := old.Empty(); err != nil {
+			t.Error("Empty:", err)
+		}
+		names, err := os.ReadDir(fmt.Sprintf("/proc/self/fd/%d", old.(tree).fd))
+		if err == nil && len(names) > 2 { // the two mount points stay
+			t.Errorf("the old root still holds %v", names)
+		}
+		var st unix.Stat_t
+		if err := unix.Fstatat(keep.(tree).fd, "survivor", &st, 0); err != nil {
+			t.Error("what was mounted in the old root was emptied too:", err)
+		}
+		if err := unix.Fstatat(old.(tree).fd, "deep", &st, 0); err != unix.ENOENT {
+			t.Errorf("a directory of the old root: %v", err)
+		}
+	})
+}
+
+func TestEmptyRefusesADisk(t *testing.T) {
+	st, err := Linux{}.Statfs(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st.Magic == unix.TMPFS_MAGIC || st.Magic == unix.RAMFS_MAGIC {
+		t.Fatal("this test has to run on a disk; the repository lies in memory")
+	}
+	dir, err := os.MkdirTemp(".", "empty-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "precious")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	tree, err := Linux{}.OpenTree(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tree.Close()
+	if err := tree.Empty(); err == nil {
+		t.Error("Empty of a directory on a disk returned no error")
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestResolveIn(t *testing.T) {
+	root := t.TempDir()
+	dirs(t, root, "usr/sbin", "usr/lib/systemd")
+	for link, target := range map[string]string{
+		"sbin": "usr/sbin", "usr/sbin/init": "/usr/lib/systemd/systemd", "out": "../../../../../..", "loop": "loop",
+	} {
+		must(t, os.Symlink(target, filepath.Join(root, link)))
+	}
+	must(t, os.WriteFile(filepath.Join(root, "usr/lib/systemd/systemd"), nil, 0o755))
+	for name, want := range map[string]string{
+		"/sbin/init": "/usr/lib/systemd/systemd", "/out": "/", "/out/usr": "/usr", "/": "/",
+	} {
+		got, _, err := Linux{}.ResolveIn(root, name)
+		if got != want || err != nil {
+			t.Errorf("ResolveIn(%s) = %q, %v; want %q", name, got, err, want)
+		}
+	}
+	if _, info, err := (Linux{}).ResolveIn(root, "/sbin/init"); err != nil || !info.Executable() {
+		t.Errorf("the init is not executable: %+v, %v", info, err)
+	}
+	for name, want := range map[string]error{"/nothing": fs.ErrNotExist, "/loop": unix.ELOOP} {
+		if _, _, err := (Linux{}).ResolveIn(root, name); !errors.Is(err, want) {
+			t.Errorf("ResolveIn(%s): %v, want %v", name, err, want)
+		}
+	}
+}
+
+func TestUeventsTimeOut(t *testing.T) {
+	u, err := Linux{}.Uevents()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer u.Close()
+	began := time.Now()
+	for { // a real event of this machine may come in between
+		if _, err = u.Next(50 * time.Millisecond); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, ErrTimeout) || time.Since(began) < 50*time.Millisecond {
+		t.Errorf("Next = %v after %v", err, time.Since(began))
+	}
+}
+
+func TestMemfdReadsFromItsStart(t *testing.T) {
+	fd, err := Linux{}.Memfd("test", []byte("content"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	buf := make([]byte, 20)
+	if n, err := unix.Read(fd, buf); string(buf[:max(n, 0)]) != "content" || err != nil {
+		t.Errorf("read %q, %v", buf[:max(n, 0)], err)
+	}
+	if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC != 0 {
+		t.Errorf("flags = %#x, %v: it would not survive an exec", flags, err)
+	}
+}
+
+func TestGoBringsPanicsBack(t *testing.T) {
+	err := <-Go(func() error { panic("thrown") })
+	var p *PanicError
+	if !errors.As(err, &p) || p.Value != "thrown" || !strings.Contains(string(p.Stack), "TestGoBringsPanicsBack") {
+		t.Errorf("Go = %v", err)
+	}
+}

@@ -1,0 +1,274 @@
+package systest
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+
+	"github.com/minos-os/minos-init/pkg/sys"
+	"golang.org/x/sys/unix"
+)
+
+// find is walk for calls that need something to be there.
+func (k *Kernel) find(op, name string, follow bool) (place, error) {
+	p, err := k.walk("/", name, follow)
+	if err == nil && p.node() == nil {
+		err = unix.ENOENT
+	}
+	return p, failed(op, name, err)
+}
+
+// ReadFile implements sys.Files.
+func (k *Kernel) ReadFile(name string) ([]byte, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p, err := k.find("open", name, true)
+	if err != nil {
+		return nil, err
+	}
+	if p.node().mode.IsDir() {
+		return nil, failed("read", name, unix.EISDIR)
+	}
+	return append([]byte(nil), p.node().data...), nil
+}
+
+// ReadDir implements sys.Files.
+func (k *Kernel) ReadDir(name string) ([]string, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p, err := k.find("open", name, true)
+	if err != nil {
+		return nil, err
+	}
+	if !p.node().mode.IsDir() {
+		return nil, failed("readdir", name, unix.ENOTDIR)
+	}
+	return p.names(), nil
+}
+
+// Lstat implements sys.Files.
+func (k *Kernel) Lstat(name string) (sys.FileInfo, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p, err := k.find("lstat", name, false)
+	if err != nil {
+		return sys.FileInfo{}, err
+	}
+	return p.info(), nil
+}
+
+func (p place) info() sys.FileInfo {
+	return sys.FileInfo{Mode: p.node().mode, Size: int64(len(p.node().data)), Dev: p.mount.fs.dev}
+}
+
+// Readlink implements sys.Files.
+func (k *Kernel) Readlink(name string) (string, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p, err := k.find("readlink", name, false)
+	if err != nil {
+		return "", err
+	}
+	if p.node().mode&fs.ModeSymlink == 0 {
+		return "", failed("readlink", name, unix.EINVAL)
+	}
+	return p.node().target, nil
+}
+
+// ResolveIn implements sys.Files.
+func (k *Kernel) ResolveIn(root, name string) (string, sys.FileInfo, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p, err := k.walk(root, name, true)
+	if err == nil && p.node() == nil {
+		err = unix.ENOENT
+	}
+	if err != nil {
+		return "", sys.FileInfo{}, failed("open", path.Join(root, name), err)
+	}
+	return path.Join("/", strings.TrimPrefix(p.full, strings.TrimSuffix(root, "/"))), p.info(), nil
+}
+
+// Statfs implements sys.Files.
+func (k *Kernel) Statfs(name string) (sys.Statfs, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p, err := k.find("statfs", name, true)
+	if err != nil {
+		return sys.Statfs{}, err
+	}
+	f := p.mount.fs
+	return sys.Statfs{Magic: f.magic, ReadOnly: p.mount.readOnly || !f.writable, Free: f.free, Total: f.free}, nil
+}
+
+// write makes one change to the tree: it writes the trace, finds the place and
+// hands over its directory.
+func (k *Kernel) write(op, name, line string, change func(p place, dir *node, base string) error) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.effect("%s", line); err != nil {
+		return failed(op, name, err)
+	}
+	p, err := k.walk("/", name, false)
+	if err != nil {
+		return failed(op, name, err)
+	}
+	if p.rel == "" {
+		return failed(op, name, unix.EBUSY) // the root of a mount
+	}
+	dir, base, err := k.parent(p)
+	if err != nil {
+		return failed(op, name, err)
+	}
+	return failed(op, name, change(p, dir, base))
+}
+
+// WriteFile implements sys.Files.
+func (k *Kernel) WriteFile(name string, data []byte, perm fs.FileMode) error {
+	shown := fmt.Sprintf("%q", data)
+	if len(data) > 60 {
+		shown = "(a longer text)"
+	}
+	return k.write("open", name, "write "+name+" "+shown, func(p place, dir *node, base string) error {
+		if n := p.node(); n != nil && n.mode.IsDir() {
+			return unix.EISDIR
+		}
+		log := p.mount.fs.log
+		file := p.node()
+		if file == nil || dir.entries[base] != file {
+			file = &node{mode: perm}
+			log.change(entry{dir, base, file})
+		}
+		log.write(file, data)
+		return nil
+	})
+}
+
+// Mkdir implements sys.Files.
+func (k *Kernel) Mkdir(name string, perm fs.FileMode) error {
+	line := "mkdir " + name
+	if perm != 0o755 {
+		line += fmt.Sprintf(" %#o", perm)
+	}
+	return k.write("mkdir", name, line, func(p place, dir *node, base string) error {
+		if p.node() != nil {
+			return unix.EEXIST
+		}
+		p.mount.fs.log.change(entry{dir, base, newDir(perm)})
+		return nil
+	})
+}
+
+// Remove implements sys.Files.
+func (k *Kernel) Remove(name string) error {
+	return k.write("remove", name, "remove "+name, func(p place, dir *node, base string) error {
+		if p.node() == nil {
+			return unix.ENOENT
+		}
+		if len(p.names()) > 0 {
+			return unix.ENOTEMPTY
+		}
+		if len(p.layers) > 1 || dir.entries[base] == nil {
+			return unix.ENOTSUP // would need a whiteout
+		}
+		p.mount.fs.log.change(entry{dir, base, nil})
+		return nil
+	})
+}
+
+// Symlink implements sys.Files.
+func (k *Kernel) Symlink(target, name string) error {
+	return k.write("symlink", name, "symlink "+name+" -> "+target, func(p place, dir *node, base string) error {
+		if p.node() != nil {
+			return unix.EEXIST
+		}
+		p.mount.fs.log.change(entry{dir, base, &node{mode: fs.ModeSymlink | 0o777, target: target}})
+		return nil
+	})
+}
+
+// Rename implements sys.Files.
+func (k *Kernel) Rename(from, to string) error {
+	return k.write("rename", from, "rename "+from+" "+to, func(p place, dir *node, base string) error {
+		moved := p.node()
+		if moved == nil {
+			return unix.ENOENT
+		}
+		target, err := k.walk("/", to, false)
+		if err != nil {
+			return err
+		}
+		if target.mount != p.mount {
+			return unix.EXDEV
+		}
+		if len(target.names()) > 0 {
+			return unix.ENOTEMPTY
+		}
+		toDir, toBase, err := k.parent(target)
+		if err != nil {
+			return err
+		}
+		p.mount.fs.log.change(entry{dir, base, nil}, entry{toDir, toBase, moved})
+		return nil
+	})
+}
+
+// Fsync implements sys.Files.
+func (k *Kernel) Fsync(name string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.effect("fsync %s", name); err != nil {
+		return failed("fsync", name, err)
+	}
+	p, err := k.find("open", name, true)
+	if err == nil {
+		p.mount.fs.log.sync(p.node())
+	}
+	return err
+}
+
+// Sync implements sys.Files.
+func (k *Kernel) Sync() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.effect("sync") != nil {
+		return
+	}
+	for _, d := range k.disks {
+		for _, p := range d.Parts {
+			p.log.sync(nil)
+		}
+	}
+}
+
+// recorder puts each record written to a file into the trace.
+type recorder struct {
+	k    *Kernel
+	name string
+}
+
+// OpenWriter implements sys.Files.
+func (k *Kernel) OpenWriter(name string) (io.WriteCloser, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.effect("open %s", name); err != nil {
+		return nil, failed("open", name, err)
+	}
+	if _, err := k.find("open", name, true); err != nil {
+		return nil, err
+	}
+	return recorder{k, path.Base(name)}, nil
+}
+
+func (r recorder) Write(p []byte) (int, error) {
+	r.k.mu.Lock()
+	defer r.k.mu.Unlock()
+	if err := r.k.effect("%s: %s", r.name, strings.TrimSuffix(string(p), "\n")); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+func (r recorder) Close() error { return nil }

@@ -1,0 +1,269 @@
+// Package systest is a kernel in memory. It does what sys.Kernel promises, on
+// filesystems, mounts and disks that a test describes in a few lines, and it
+// writes one readable line for each effect: the golden trace of a boot. Any
+// call can be made to fail.
+package systest
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/minos-os/minos-init/pkg/sys"
+	"golang.org/x/sys/unix"
+)
+
+// Kernel records what is done to it. Make one with New.
+type Kernel struct {
+	mu     sync.Mutex
+	trace  []string
+	rules  []*rule
+	now    time.Duration
+	uname  sys.Uname
+	mounts []*mountpoint
+	ended  string
+	goesOn bool
+	left   int // effects until the power is cut; negative: it stays
+
+	proc, sysfs, dev *node
+	disks            []*Disk
+	listeners        []*listener
+	known            map[string]bool // filesystem types
+	loaded           map[string]bool // kernel modules
+	nextDev          uint64
+}
+
+var _ sys.Kernel = (*Kernel)(nil)
+
+// rule makes calls fail.
+type rule struct {
+	contains string
+	err      error
+	times    int // how often still; negative: always
+}
+
+// New makes a machine with this command line, whose initramfs holds these
+// files (written as in Part.Files) and whose kernel has the filesystems that
+// the layouts use built in.
+func New(cmdline string, initramfs ...string) *Kernel {
+	k := &Kernel{
+		left:   -1,
+		uname:  sys.Uname{Release: "6.12.0-test", Machine: "aarch64"},
+		known:  map[string]bool{},
+		loaded: map[string]bool{},
+		proc: makeTree([]string{
+			"cmdline=" + cmdline + "\n",
+			"sys/kernel/panic=0\n", "sys/kernel/printk_devkmsg=ratelimit\n",
+		}),
+		sysfs: makeTree([]string{"class/block/", "devices/", "bus/"}),
+		dev:   makeTree([]string{"console=", "kmsg=", "null="}),
+	}
+	k.addFilesystems("proc", "sysfs", "devtmpfs", "tmpfs", "ext4", "overlay", "squashfs", "vfat", "erofs")
+	root := makeTree(append([]string{"dev/null=", "proc/", "sys/", "run/", "etc/initrd-release=ID=minos-init\n"}, initramfs...))
+	k.mounts = []*mountpoint{{at: "/", source: "rootfs", fs: k.newFilesystem("ramfs", root)}}
+	return k
+}
+
+// addFilesystems makes the kernel know more filesystem types.
+func (k *Kernel) addFilesystems(types ...string) {
+	var text strings.Builder
+	for _, t := range types {
+		k.known[t] = true
+	}
+	for _, t := range slices.Sorted(maps.Keys(k.known)) {
+		fmt.Fprintf(&text, "\t%s\n", t)
+	}
+	k.proc.put("filesystems", &node{mode: 0o444, data: []byte(text.String())})
+}
+
+// ForgetFilesystem takes a filesystem type away, as on a kernel whose support
+// for it is a module.
+func (k *Kernel) ForgetFilesystem(t string) {
+	delete(k.known, t)
+	k.addFilesystems()
+}
+
+// Fail makes each call whose line in the trace contains text fail with err.
+func (k *Kernel) Fail(text string, err error) { k.FailTimes(text, -1, err) }
+
+// FailTimes is Fail for the first n such calls.
+func (k *Kernel) FailTimes(text string, n int, err error) {
+	k.rules = append(k.rules, &rule{text, err, n})
+}
+
+// Trace is what was done so far, one line a call.
+func (k *Kernel) Trace() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return strings.Join(k.trace, "\n") + "\n"
+}
+
+// Files lists what is below path in one filesystem, as in Part.Files; nil when
+// there is nothing.
+func (k *Kernel) Files(path string) []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p, err := k.walk("/", path, true)
+	if err != nil || p.node() == nil {
+		return nil
+	}
+	return p.node().list("")
+}
+
+// MountedAt is the source of what is mounted at path, "" when nothing is.
+func (k *Kernel) MountedAt(path string) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if m := k.mountAt(path); m != nil {
+		return m.source
+	}
+	return ""
+}
+
+// Ended says how the machine's run ended: "exec PATH", a sys.Ending, "stay"
+// for a sleep without end, "cut" for the power, or "" when it has not.
+func (k *Kernel) Ended() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.ended
+}
+
+// errEnded is what every call gets after the machine's run has ended.
+var errEnded = errors.New("the machine has been restarted or given away")
+
+// effect writes a line to the trace and says whether the call is to fail.
+func (k *Kernel) effect(format string, args ...any) error {
+	line := fmt.Sprintf(format, args...)
+	if k.left == 0 && k.ended == "" {
+		k.ended = "cut"
+	}
+	if k.ended != "" {
+		return errEnded
+	}
+	k.left--
+	for _, r := range k.rules {
+		if r.times == 0 || !strings.Contains(line, r.contains) {
+			continue
+		}
+		r.times--
+		k.trace = append(k.trace, line+" = "+errorName(r.err))
+		return r.err
+	}
+	k.trace = append(k.trace, line)
+	return nil
+}
+
+// errorName is an error as a trace shows it: EIO rather than its text.
+func errorName(err error) string {
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		return unix.ErrnoName(errno)
+	}
+	return err.Error()
+}
+
+// failed is how an errno comes back from a call on a path.
+func failed(op, path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &fs.PathError{Op: op, Path: path, Err: err}
+}
+
+// Now implements sys.Kernel. The clock stands still but for waits.
+func (k *Kernel) Now() time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.now
+}
+
+// Realtime implements sys.Kernel. It is a board without a clock.
+func (k *Kernel) Realtime() time.Time { return time.Unix(0, 0).Add(k.Now()) }
+
+// Sleep implements sys.Kernel. To sleep for ever ends the run.
+func (k *Kernel) Sleep(d time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if d > 365*24*time.Hour {
+		_ = k.effect("sleep for ever")
+		k.ended = "stay"
+		return
+	}
+	_ = k.effect("sleep %v", d)
+	k.advance(k.now + d)
+}
+
+// Uname implements sys.Kernel.
+func (k *Kernel) Uname() (sys.Uname, error) { return k.uname, nil }
+
+// AttachConsole implements sys.Kernel.
+func (k *Kernel) AttachConsole(path string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.effect("console %s", path); err != nil {
+		return failed("open", path, err)
+	}
+	_, err := k.find("open", path, true)
+	return err
+}
+
+// Memfd implements sys.Kernel.
+func (k *Kernel) Memfd(name string, content []byte) (int, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return 3, k.effect("memfd %s %q", name, content)
+}
+
+// Run implements sys.Kernel.
+func (k *Kernel) Run(c sys.Command) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.effect("run %s", strings.Join(c.Argv, " "))
+}
+
+// Exec implements sys.Kernel. When it works it returns nil, which no other
+// kernel does, and nothing can be done to the machine any more.
+func (k *Kernel) Exec(path string, argv, env []string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.effect("exec %s %q env %q", path, argv, env); err != nil {
+		return failed("exec", path, err)
+	}
+	if !k.goesOn {
+		k.ended = "exec " + path
+	}
+	return nil
+}
+
+// ReturnAfterExec lets a test do on this machine what the real init would.
+func (k *Kernel) ReturnAfterExec() { k.goesOn = true }
+
+// Reboot implements sys.Kernel. When it works it returns nil, as Exec does.
+func (k *Kernel) Reboot(how sys.Ending) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.effect("end %s", how); err != nil {
+		return err
+	}
+	k.ended = string(how)
+	return nil
+}
+
+// LoadModule implements sys.Kernel.
+func (k *Kernel) LoadModule(path string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.effect("module %s", path); err != nil {
+		return failed("finit_module", path, err)
+	}
+	name := strings.TrimSuffix(path[strings.LastIndex(path, "/")+1:], ".ko")
+	k.loaded[name] = true
+	k.addFilesystems(name)
+	k.advance(k.now)
+	return nil
+}

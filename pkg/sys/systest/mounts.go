@@ -1,0 +1,221 @@
+package systest
+
+import (
+	"path"
+	"strings"
+
+	"github.com/minos-os/minos-init/pkg/sys"
+	"golang.org/x/sys/unix"
+)
+
+// magics are the kernel's numbers of the filesystem types that have one here.
+var magics = map[string]int64{
+	"ramfs": unix.RAMFS_MAGIC, "tmpfs": unix.TMPFS_MAGIC, "overlay": unix.OVERLAYFS_SUPER_MAGIC,
+	"ext4": unix.EXT4_SUPER_MAGIC, "squashfs": unix.SQUASHFS_MAGIC, "vfat": unix.MSDOS_SUPER_MAGIC,
+}
+
+// readOnlyTypes cannot be written by their format.
+var readOnlyTypes = map[string]bool{"squashfs": true, "erofs": true, "iso9660": true}
+
+func (k *Kernel) newFilesystem(kind string, root *node) *filesystem {
+	k.nextDev++
+	return &filesystem{kind: kind, layers: []*node{root}, writable: !readOnlyTypes[kind],
+		magic: magics[kind], free: 64 << 20, dev: k.nextDev, log: &journal{}}
+}
+
+// Mount implements sys.Mounts.
+func (k *Kernel) Mount(m sys.MountRequest) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	words := strings.Join(append(m.Flags.Words(), m.Options...), ",")
+	if err := k.effect("mount %s %s %s %s", m.FSType, m.Source, m.Target, words); err != nil {
+		return failed("mount", m.Source, err)
+	}
+	target, err := k.find("mount", m.Target, true)
+	if err != nil {
+		return err
+	}
+	if !target.node().mode.IsDir() {
+		return failed("mount", m.Target, unix.ENOTDIR)
+	}
+	if !k.known[m.FSType] {
+		return failed("mount", m.Source, unix.ENODEV)
+	}
+	f, err := k.open(m)
+	if err != nil {
+		return failed("mount", m.Source, err)
+	}
+	k.mounts = append(k.mounts, &mountpoint{at: target.full, source: m.Source, fs: f, readOnly: m.Flags&sys.ReadOnly != 0})
+	return nil
+}
+
+// open returns the filesystem that a request is for.
+func (k *Kernel) open(m sys.MountRequest) (*filesystem, error) {
+	switch m.FSType {
+	case "proc":
+		return k.newFilesystem("proc", k.proc), nil
+	case "sysfs":
+		return k.newFilesystem("sysfs", k.sysfs), nil
+	case "devtmpfs":
+		return k.newFilesystem("devtmpfs", k.dev), nil
+	case "tmpfs":
+		return k.newFilesystem("tmpfs", newDir(0o755)), nil
+	case "overlay":
+		return k.openOverlay(m.Options)
+	}
+	part := k.part(m.Source)
+	if part == nil {
+		return nil, unix.ENOENT
+	}
+	if part.FS != m.FSType {
+		return nil, unix.EINVAL // bad superblock
+	}
+	if part.root == nil {
+		part.root = makeTree(part.Files)
+	}
+	if part.fs == nil {
+		part.fs = k.newFilesystem(part.FS, part.root)
+		part.fs.log = &part.log
+	}
+	return part.fs, nil
+}
+
+// openOverlay puts layers together by the rules of the kernel's
+// Documentation/filesystems/overlayfs.rst.
+func (k *Kernel) openOverlay(options []string) (*filesystem, error) {
+	f := k.newFilesystem("overlay", nil)
+	f.layers = nil
+	var upper, work place
+	for _, option := range options {
+		key, value, _ := strings.Cut(option, "=")
+		if key != "lowerdir+" && key != "upperdir" && key != "workdir" {
+			continue
+		}
+		p, err := k.find("mount", value, true)
+		if err != nil {
+			return nil, unix.ENOENT
+		}
+		switch key {
+		case "lowerdir+":
+			f.layers = append(f.layers, p.layers...)
+		case "upperdir":
+			upper = p
+		case "workdir":
+			work = p
+		}
+	}
+	if len(f.layers) == 0 {
+		return nil, unix.EINVAL
+	}
+	if f.writable = upper.node() != nil; f.writable {
+		if work.node() == nil || work.mount != upper.mount {
+			return nil, unix.EINVAL
+		}
+		f.layers = append([]*node{upper.node()}, f.layers...)
+		f.writable = !upper.mount.readOnly
+		f.log = upper.mount.fs.log
+		if work.node().entries["work"] == nil {
+			f.log.change(entry{work.node(), "work", newDir(0)})
+		}
+	}
+	return f, nil
+}
+
+// MoveMount implements sys.Mounts.
+func (k *Kernel) MoveMount(from, to string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.effect("move %s %s", from, to); err != nil {
+		return failed("move", from, err)
+	}
+	source, err := k.find("move", from, true)
+	if err != nil {
+		return err
+	}
+	if source.rel != "" {
+		return failed("move", from, unix.EINVAL) // not a mount point
+	}
+	target, err := k.find("move", to, true)
+	if err != nil {
+		return err
+	}
+	for _, m := range k.mounts {
+		if m.at == source.full || strings.HasPrefix(m.at, source.full+"/") {
+			m.at = path.Join(target.full, strings.TrimPrefix(m.at, source.full))
+		}
+	}
+	return nil
+}
+
+// MakePrivate implements sys.Mounts.
+func (k *Kernel) MakePrivate(path string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.effect("private %s", path)
+}
+
+// Unmount implements sys.Mounts.
+func (k *Kernel) Unmount(name string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.effect("unmount %s", name); err != nil {
+		return failed("unmount", name, err)
+	}
+	for i := len(k.mounts) - 1; i > 0; i-- {
+		if k.mounts[i].at == name {
+			k.mounts = append(k.mounts[:i], k.mounts[i+1:]...)
+			return nil
+		}
+	}
+	return failed("unmount", name, unix.EINVAL)
+}
+
+// tree is a directory kept open.
+type tree struct {
+	k *Kernel
+	p place
+}
+
+// OpenTree implements sys.Mounts.
+func (k *Kernel) OpenTree(name string) (sys.Tree, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p, err := k.find("open", name, true)
+	if err != nil {
+		return nil, err
+	}
+	return tree{k, p}, nil
+}
+
+func (t tree) Empty() error {
+	t.k.mu.Lock()
+	defer t.k.mu.Unlock()
+	if err := t.k.effect("empty the old root"); err != nil {
+		return err
+	}
+	clear(t.p.node().entries)
+	return nil
+}
+
+func (t tree) Close() error { return nil }
+
+// EnterRoot implements sys.Mounts.
+func (k *Kernel) EnterRoot(newRoot string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.effect("enter %s", newRoot); err != nil {
+		return failed("move", newRoot, err)
+	}
+	if k.mountAt(newRoot) == nil {
+		return failed("move", newRoot, unix.EINVAL)
+	}
+	var kept []*mountpoint
+	for _, m := range k.mounts {
+		if m.at == newRoot || strings.HasPrefix(m.at, newRoot+"/") {
+			m.at = path.Join("/", strings.TrimPrefix(m.at, newRoot))
+			kept = append(kept, m)
+		}
+	}
+	k.mounts = kept
+	return nil
+}
