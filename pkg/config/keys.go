@@ -1,0 +1,236 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ownPrefix begins every key that nobody else may define.
+const ownPrefix = "minos."
+
+// Key describes one word that init understands.
+type Key struct {
+	// Name is the key. A part in capitals at its end stands for any name.
+	Name    string
+	Values  string // what may be behind the =, for people
+	Default string // what holds without the word, for people
+	Help    string // one line
+
+	set func(c *Config, part string, w Word) error
+}
+
+// Keys is the table of all words that init understands. Parse, CheckFile and
+// the test of docs/cmdline.md read it.
+func Keys() []Key {
+	return []Key{
+		{"minos.layout", "NAME", DefaultLayout, "how the system lies on its disk", setLayout},
+		{"minos.disk", "NAME, PTUUID=ID, mmc, usb, nvme, virtio, scsi", "the one disk that has what the layout requires", "the boot disk, by its name, the identity of its partition table, or its bus", setDisk},
+		{"minos.timeout", "1..3600", "the layout's own", "seconds to wait for the boot disk and all that the layout requires on it", setTimeout},
+		{"minos.overlay", "keep, reset, volatile", string(Keep), "what becomes of the changes that earlier boots made to the root", setOverlay},
+		{"minos.onfail", "reboot, halt, poweroff, shell", "not given: panic= decides, then a reboot", "what to do when the boot has failed", setOnFail},
+		{"minos.part.ROLE", "NAME or NUMBER", "the layout's own names and numbers", "the partition that has a role, by its GPT name or its number", setPart},
+		{"minos.break", "early, disk, layout, handover", "none", "stages at which a debug image opens a shell", setBreak},
+		{"minos.timestamps", "0, 1", "1", "tell systemd when init began, for systemd-analyze", setTimestamps},
+		{"rauc.slot", "A, B", "not given", "the slot that the bootloader picked", setSlot},
+		{"init", "an absolute PATH", "/sbin/init, /etc/init, /bin/init", "the program of the new root to hand over to", setInit},
+		{"panic", "SECONDS", "not given", "the kernel's time from a panic to the reboot, which a failed boot respects", setPanic},
+		{"root", "any", "not given", "what the bootloader takes for the root: reported, not obeyed", setRoot},
+		{"rd.break", "none, or a stage of dracut", "not given", "dracut's word for minos.break=", setDracutBreak},
+	}
+}
+
+// match tells whether a word has this key, and what stands for the part in
+// capitals.
+func (k Key) match(key string) (part string, ok bool) {
+	if prefix, variable := k.prefix(); variable {
+		return strings.CutPrefix(key, prefix)
+	}
+	return "", key == k.Name
+}
+
+// prefix is the fixed part of a name that ends with one in capitals.
+func (k Key) prefix() (prefix string, variable bool) {
+	dot := strings.LastIndexByte(k.Name, '.') + 1
+	last := k.Name[dot:]
+	return k.Name[:dot], last == strings.ToUpper(last)
+}
+
+func setLayout(c *Config, _ string, w Word) error {
+	if !isName(w.Value) {
+		return unexpected(w, "the name of a layout, for example "+DefaultLayout)
+	}
+	c.Layout = w.Value
+	return nil
+}
+
+func setDisk(c *Config, _ string, w Word) error {
+	id, byTable := strings.CutPrefix(w.Value, "PTUUID=")
+	if byTable && strings.Trim(id, "0123456789abcdefABCDEF-") != "" || id == "" || strings.ContainsAny(id, " \t") {
+		return unexpected(w, "the name of a disk, PTUUID= with the identity of its partition table, or a bus: mmc, usb, nvme, virtio or scsi")
+	}
+	c.Disk = w.Value
+	return nil
+}
+
+func setTimeout(c *Config, _ string, w Word) error {
+	const most = 3600
+	seconds, err := strconv.ParseUint(w.Value, 10, 16)
+	if err != nil || seconds < 1 || seconds > most {
+		return unexpected(w, "a whole number of seconds, 1 to 3600")
+	}
+	c.Timeout = time.Duration(seconds) * time.Second
+	return nil
+}
+
+func setOverlay(c *Config, _ string, w Word) error {
+	return choose(&c.Overlay, w, Keep, Reset, Volatile)
+}
+
+func setOnFail(c *Config, _ string, w Word) error {
+	return choose(&c.OnFail, w, Reboot, Halt, PowerOff, Shell)
+}
+
+func setPart(c *Config, role string, w Word) error {
+	if !isName(role) {
+		return errors.New("expected the name of a role behind minos.part., for example minos.part.rootfs-a=6")
+	}
+	number, err := strconv.Atoi(w.Value)
+	if w.Value == "" || (err == nil && number < 1) {
+		return unexpected(w, "the GPT name of a partition, or its number from 1")
+	}
+	if c.Parts == nil {
+		c.Parts = map[string]string{}
+	}
+	c.Parts[role] = w.Value
+	return nil
+}
+
+func setBreak(c *Config, _ string, w Word) error {
+	var stages []Stage
+	for name := range strings.SplitSeq(w.Value, ",") {
+		var stage Stage
+		if err := choose(&stage, Word{Value: name}, Early, Disk, LayoutChosen, Handover); err != nil {
+			return unexpected(w, "early, disk, layout or handover, or several with commas")
+		}
+		stages = append(stages, stage)
+	}
+	c.addBreaks(stages...)
+	return nil
+}
+
+// setDracutBreak takes what people know from dracut to the next stage of ours.
+func setDracutBreak(c *Config, _ string, w Word) error {
+	switch w.Value {
+	case "cmdline", "pre-udev":
+		c.addBreaks(Early)
+	case "pre-mount":
+		c.addBreaks(Disk)
+	case "mount":
+		c.addBreaks(LayoutChosen)
+	case "", "pre-pivot", "cleanup":
+		c.addBreaks(Handover)
+	default:
+		return unexpected(w, "no value, cmdline, pre-udev, pre-mount, mount, pre-pivot or cleanup")
+	}
+	return nil
+}
+
+func (c *Config) addBreaks(stages ...Stage) {
+	for _, s := range stages {
+		if !slices.Contains(c.Breaks, s) {
+			c.Breaks = append(c.Breaks, s)
+		}
+	}
+}
+
+func setTimestamps(c *Config, _ string, w Word) error {
+	switch w.Value {
+	case "0":
+		c.Timestamps = false
+	case "1":
+		c.Timestamps = true
+	default:
+		return unexpected(w, "0 or 1")
+	}
+	return nil
+}
+
+// setSlot keeps what it does not understand, since a wrong value says that a
+// bootloader picked and counted.
+func setSlot(c *Config, _ string, w Word) error {
+	c.Slots = append(c.Slots, w.Value)
+	return nil
+}
+
+func setInit(c *Config, _ string, w Word) error {
+	if !strings.HasPrefix(w.Value, "/") {
+		return unexpected(w, "an absolute path, for example /sbin/init")
+	}
+	c.Init = w.Value
+	return nil
+}
+
+func setPanic(c *Config, _ string, w Word) error {
+	seconds, err := parseKernelInt(w.Value)
+	if err != nil {
+		return unexpected(w, "a whole number of seconds, as the kernel wants it")
+	}
+	c.Panic = Panic{Set: true, Seconds: seconds}
+	return nil
+}
+
+func setRoot(c *Config, _ string, w Word) error {
+	c.Root = w.Value
+	return nil
+}
+
+// choose sets one of a few values.
+func choose[T ~string](to *T, w Word, among ...T) error {
+	if !slices.Contains(among, T(w.Value)) {
+		names := make([]string, len(among))
+		for i, a := range among {
+			names[i] = string(a)
+		}
+		last := len(names) - 1
+		return unexpected(w, strings.Join(names[:last], ", ")+" or "+names[last])
+	}
+	*to = T(w.Value)
+	return nil
+}
+
+// parseKernelInt reads a number as the kernel's kstrtoint does: a sign, then
+// 0x for base 16, 0 for base 8, or base 10.
+func parseKernelInt(text string) (int, error) {
+	digits, negative := strings.CutPrefix(text, "-")
+	if !negative {
+		digits = strings.TrimPrefix(digits, "+")
+	}
+	base := 10
+	if hex, ok := strings.CutPrefix(strings.ToLower(digits), "0x"); ok {
+		base, digits = 16, hex
+	} else if strings.HasPrefix(digits, "0") {
+		base = 8
+	}
+	n, err := strconv.ParseUint(digits, base, 31)
+	if negative {
+		return -int(n), err
+	}
+	return int(n), err
+}
+
+// isName tells whether text can be the name of a layout or a role.
+func isName(text string) bool {
+	return text != "" && strings.Trim(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}
+
+// unexpected says what is wrong with a word that the message names already.
+func unexpected(w Word, expected string) error {
+	if !w.HasValue {
+		return fmt.Errorf("a value is missing, expected %s", expected)
+	}
+	return fmt.Errorf("expected %s", expected)
+}

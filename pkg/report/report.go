@@ -1,0 +1,166 @@
+// Package report is what init leaves behind about a boot, for people and for
+// services: the file boot.json, and the last line in the kernel's log.
+//
+// The fields of boot.json in schema 1, in this order. Fields are added without
+// a new number; a field that goes or changes its meaning makes schema 2. Every
+// field is always there: a list may be empty, a text too, and only choice.value
+// tells whether a choice was made. Times are microseconds since the kernel
+// started. No field ever holds a secret.
+//
+//	schema            1
+//	version           of minos-init
+//	layout            its name
+//	choice            what ("slot"), value ("A"), source, reason, and in
+//	                  rejected what was not taken: value and reason of each
+//	disk              the boot disk, "/dev/mmcblk0"
+//	roles             of the layout, each with name, device, fstype, found_by
+//	                  ("GPT name", "number", "label"), mounted_at and state
+//	overlay           lowers from top to bottom, upper, work, durability, and
+//	                  options as given to the mount
+//	first_boot        the steps that were taken to set the machine up
+//	modules           of the kernel, that init loaded
+//	warnings          what init tolerated
+//	degraded          true when the system lacks something it should have
+//	degraded_reasons  what it lacks
+//	timeline          name and at_us of what happened, in order
+//	failure           null, or the step that failed and its error
+package report
+
+import "time"
+
+// Schema is the number of the schema that Report.JSON writes.
+const Schema = 1
+
+// Report is all that is told about a boot. The fields of boot.json with these
+// names are described at the package.
+type Report struct {
+	Version   string
+	Layout    string
+	Choice    Choice
+	Disk      string
+	Roles     []Role
+	Overlay   Overlay
+	FirstBoot []string
+	Modules   []string
+	Warnings  []string
+	Degraded  []string // the reasons; none when the system is whole
+	Timeline  []Mark
+	Failure   *Failure // nil when the boot has not failed
+}
+
+// Choice is which of several systems was started, and why.
+type Choice struct {
+	What     string // "slot"
+	Value    string // "A"
+	Source   string // who chose
+	Reason   string // in words
+	Rejected []Rejected
+}
+
+// Rejected is something that could have been chosen.
+type Rejected struct {
+	Value  string
+	Reason string
+}
+
+// Role is one place that the layout wanted filled.
+type Role struct {
+	Name      string // "rootfs-a"
+	Device    string // "/dev/vda6", empty when none was found
+	FSType    string
+	FoundBy   string // "GPT name", "number" or "label"
+	MountedAt string // in the new root or below /run, empty when not mounted
+	State     string // in words
+}
+
+// Overlay is how the root was put together.
+type Overlay struct {
+	Lowers     []string // from top to bottom
+	Upper      string
+	Work       string
+	Durability string // what becomes of a change: "keep", "reset" or "volatile"
+	Options    []string
+}
+
+// Mark is something that happened.
+type Mark struct {
+	Name string
+	At   time.Duration // since the kernel started
+}
+
+// Failure is what ended a boot.
+type Failure struct {
+	Step  string // one word
+	Error string
+}
+
+// JSON is the report as boot.json holds it, with a newline at the end.
+func (r Report) JSON() []byte {
+	var e encoder
+	e.object(func() {
+		e.number("schema", Schema)
+		e.text("version", r.Version)
+		e.text("layout", r.Layout)
+		e.choice(r.Choice)
+		e.text("disk", r.Disk)
+		list(&e, "roles", r.Roles, e.role)
+		e.overlay(r.Overlay)
+		e.texts("first_boot", r.FirstBoot)
+		e.texts("modules", r.Modules)
+		e.texts("warnings", r.Warnings)
+		e.truth("degraded", len(r.Degraded) > 0)
+		e.texts("degraded_reasons", r.Degraded)
+		list(&e, "timeline", r.Timeline, func(m Mark) {
+			e.text("name", m.Name)
+			e.number("at_us", m.At.Microseconds())
+		})
+		e.failure(r.Failure)
+	})
+	return append(e.out, '\n')
+}
+
+func (e *encoder) choice(c Choice) {
+	e.key("choice")
+	e.object(func() {
+		e.text("what", c.What)
+		e.text("value", c.Value)
+		e.text("source", c.Source)
+		e.text("reason", c.Reason)
+		list(e, "rejected", c.Rejected, func(r Rejected) {
+			e.text("value", r.Value)
+			e.text("reason", r.Reason)
+		})
+	})
+}
+
+func (e *encoder) role(r Role) {
+	e.text("name", r.Name)
+	e.text("device", r.Device)
+	e.text("fstype", r.FSType)
+	e.text("found_by", r.FoundBy)
+	e.text("mounted_at", r.MountedAt)
+	e.text("state", r.State)
+}
+
+func (e *encoder) overlay(o Overlay) {
+	e.key("overlay")
+	e.object(func() {
+		e.texts("lowers", o.Lowers)
+		e.text("upper", o.Upper)
+		e.text("work", o.Work)
+		e.text("durability", o.Durability)
+		e.texts("options", o.Options)
+	})
+}
+
+func (e *encoder) failure(f *Failure) {
+	e.key("failure")
+	if f == nil {
+		e.raw("null")
+		return
+	}
+	e.object(func() {
+		e.text("step", f.Step)
+		e.text("error", f.Error)
+	})
+}
