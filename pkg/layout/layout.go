@@ -1,0 +1,76 @@
+// Package layout holds the systems that init can boot, one file each. A layout
+// finds its partitions, decides which of its variants starts and says as a
+// value how the new root is put together; it mounts nothing itself.
+package layout
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/minos-os/minos-init/pkg/block"
+	"github.com/minos-os/minos-init/pkg/config"
+	"github.com/minos-os/minos-init/pkg/mount"
+	"github.com/minos-os/minos-init/pkg/report"
+	"github.com/minos-os/minos-init/pkg/sys"
+)
+
+// Layout is one line of the table of layouts.
+type Layout struct {
+	Name        string        // the word for minos.layout=
+	Timeout     time.Duration // how long its required partitions may take to appear
+	Filesystems []string      // that each of its boots needs, made known while the disk is waited for
+	Prepare     func(Machine) (Root, error)
+}
+
+// Table is the layouts there are. It is the only place that looks at a
+// layout's name.
+func Table() []Layout {
+	return []Layout{
+		{Name: "slots", Timeout: 15 * time.Second, Filesystems: []string{"overlay"}, Prepare: prepareSlots},
+	}
+}
+
+// ByName finds a layout.
+func ByName(name string) (Layout, error) {
+	var names []string
+	for _, l := range Table() {
+		if l.Name == name {
+			return l, nil
+		}
+		names = append(names, l.Name)
+	}
+	return Layout{}, fmt.Errorf("minos.layout=%s: there is no such layout; there are: %s", name, strings.Join(names, ", "))
+}
+
+// Machine is what a layout works with.
+type Machine struct {
+	Kernel  sys.Kernel
+	Config  config.Config
+	Disks   *block.Watcher
+	Timeout time.Duration
+	Settle  func(limit time.Duration) // waits for the drivers that are being loaded
+	Say     func(line string)         // one line for somebody who watches the console
+}
+
+// Root is a new root as a layout wants it.
+type Root struct {
+	Choice   report.Choice
+	Disk     string // the boot disk, "vda"
+	Roles    []report.Role
+	Warnings []string
+	Lowest   block.Device // the partition behind the lowest layer
+
+	Steps   []mount.Step
+	Path    string        // where it is mounted once the steps are done
+	Overlay mount.Overlay // of the step "root", when that is done in full
+	Upper   string        // what becomes of the upper then: "keep", "reset" or "volatile"
+	StandIn mount.Overlay // of the step "root", when it had to be replaced
+}
+
+// Places in the initramfs.
+const (
+	newRoot = "/sysroot"
+	backing = "/run/initramfs" // systemd leaves what is mounted below it alone
+	staging = "/mnt"           // mounts on their way to the new root
+)

@@ -1,0 +1,174 @@
+package layout
+
+import (
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/minos-os/minos-init/pkg/block"
+	"github.com/minos-os/minos-init/pkg/mount"
+	"github.com/minos-os/minos-init/pkg/report"
+	"github.com/minos-os/minos-init/pkg/sys"
+)
+
+// role is what a layout uses a partition of the boot disk for.
+type role struct {
+	name   string // also the partition's name in a GPT
+	label  string // of its filesystem
+	number int    // on an MBR, which has no names
+	// perSlot marks what there is one of for each slot: an updater writes its
+	// label into both, so the number comes first.
+	perSlot  bool
+	holds    []string // the filesystems it may hold
+	at       string   // where it ends up
+	required bool
+}
+
+// partition is a role's partition with what is on it.
+type partition struct {
+	role
+	match block.Match
+	super block.Superblock
+	err   error // why it cannot be used; nil when it can
+}
+
+// partitions are a layout's roles on the boot disk.
+type partitions struct {
+	disk     string
+	all      []partition
+	warnings []string
+}
+
+// wants says how the roles are looked for, as far as somebody has not
+// configured another way.
+func wants(m Machine, roles []role) (wants []block.Want) {
+	for _, r := range roles {
+		w := block.Want{Role: r.name, Name: r.name, Label: r.label, Number: r.number, Required: r.required, LabelLast: r.perSlot}
+		wants = append(wants, w.WithPart(m.Config.Parts[r.name]))
+	}
+	return wants
+}
+
+// unknownRoles warns of minos.part.ROLE= for a role that the layout, in any of
+// its variants, does not have.
+func unknownRoles(parts map[string]string, variants ...[]role) (warnings []string) {
+	names := map[string]bool{}
+	for _, r := range slices.Concat(variants...) {
+		names[r.name] = true
+	}
+	known := strings.Join(slices.Sorted(maps.Keys(names)), ", ")
+	for _, name := range slices.Sorted(maps.Keys(parts)) {
+		if !names[name] {
+			warnings = append(warnings, fmt.Sprintf("this layout has the roles %s, ignoring: minos.part.%s=%s", known, name, parts[name]))
+		}
+	}
+	return warnings
+}
+
+// find waits for the boot disk and looks at what is on its partitions. twin
+// are the roles of a system that a restart could choose instead.
+func find(m Machine, roles, twin []role) (partitions, error) {
+	wanted := wants(m, roles)
+	resolution, err := m.Disks.WaitFor(block.Request{
+		Wants: wanted, Twin: wants(m, twin), By: block.SelectorOf(m.Config.Disk), Timeout: m.Timeout, Settle: m.Settle, Say: m.Say,
+	})
+	if err != nil {
+		return partitions{}, err
+	}
+	found := partitions{disk: resolution.Disk, warnings: disksLeft(resolution)}
+	for i, r := range roles {
+		p := partition{role: r}
+		if match, ok := resolution.Matches[r.name]; ok {
+			p.match = match
+			p.identify(m.Disks)
+		} else {
+			p.err = fmt.Errorf("the disk %s has no %s", resolution.Disk, wanted[i])
+		}
+		found.all = append(found.all, p)
+	}
+	return found, nil
+}
+
+// disksLeft names the disks that could have been the boot disk too.
+func disksLeft(r block.Resolution) (warnings []string) {
+	for _, d := range r.Rejected {
+		warnings = append(warnings, fmt.Sprintf("the disk %s could be the boot disk too, but %s is, because %s, ignoring: %s", d.Name, r.Disk, r.Why, d.Name))
+	}
+	return warnings
+}
+
+// identify looks at the superblock.
+func (p *partition) identify(disks *block.Watcher) {
+	p.super, p.err = disks.Superblock(p.match.Device)
+	if p.err == nil && !slices.Contains(p.holds, p.super.Type) {
+		holds := p.super.Type
+		if holds == "" {
+			holds = "no filesystem that is known, or a damaged one"
+		}
+		p.err = fmt.Errorf("%s (%s) holds %s; it has to hold %s",
+			p.match.Device.Path(), p.name, holds, strings.Join(p.holds, ", "))
+	}
+}
+
+// identity is what tells the root filesystem on this partition from another,
+// once it is mounted: its tables, and the version that it gives itself.
+func (p partition) identity(k sys.Kernel) func() (string, error) {
+	return func() (string, error) {
+		var release []byte
+		// Best effort: an image without one has its tables.
+		if where, _, err := k.ResolveIn(p.at, "/etc/os-release"); err == nil {
+			release, _ = k.ReadFile(path.Join(p.at, where))
+		}
+		return block.Identity(k, p.match.Device, p.super, release)
+	}
+}
+
+// role returns the partition with this role.
+func (ps partitions) role(name string) partition {
+	i := slices.IndexFunc(ps.all, func(p partition) bool { return p.name == name })
+	return ps.all[i]
+}
+
+// mount mounts the partition, or says why it cannot be.
+func (p partition) mount(target string, flags sys.MountFlags) mount.Action {
+	if p.err != nil {
+		return mount.Absent{Err: p.err}
+	}
+	return mount.Mount{Source: p.match.Device.Path(), Target: target, FSType: p.super.Type, Flags: flags}
+}
+
+// given are the two steps that mount a partition and give it to the new root.
+// It is mounted while the root is being put together, and moved afterwards.
+func (p partition) given(flags sys.MountFlags) []mount.Step {
+	staged := staging + "/" + p.name
+	loss := p.at + " is empty and read-only"
+	return []mount.Step{{
+		Name: p.name, Title: "mount the " + p.name + " partition",
+		Do:        []mount.Action{p.mount(staged, flags)},
+		Tolerated: true, Loss: loss,
+		Else: []mount.Action{mount.StandIn(staged)},
+	}, {
+		Name: p.name + "-place", Title: "give " + p.at + " to the new root",
+		After:     []string{p.name, "root"},
+		Do:        []mount.Action{mount.Place{From: staged, Root: newRoot, At: p.at}},
+		Tolerated: true, Loss: loss,
+		Else: []mount.Action{mount.Drop{Target: staged}, mount.Shield{Root: newRoot, At: p.at}},
+	}}
+}
+
+// report lists the roles for boot.json.
+func (ps partitions) report() (roles []report.Role) {
+	for _, p := range ps.all {
+		r := report.Role{Name: p.name, FSType: p.super.Type, FoundBy: p.match.By, MountedAt: p.at, State: "ok"}
+		if p.match.By != "" {
+			r.Device = p.match.Device.Path()
+		}
+		if p.err != nil {
+			r.State = p.err.Error()
+		}
+		roles = append(roles, r)
+	}
+	return roles
+}

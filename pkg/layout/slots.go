@@ -1,0 +1,118 @@
+package layout
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/minos-os/minos-init/pkg/config"
+	"github.com/minos-os/minos-init/pkg/mount"
+	"github.com/minos-os/minos-init/pkg/report"
+	"github.com/minos-os/minos-init/pkg/slots"
+	"github.com/minos-os/minos-init/pkg/sys"
+)
+
+// The layout "slots" is MinOS: two root filesystems, A and B, each with a
+// directory of its own on the overlay partition, and data that they share. The
+// numbers are those of its MBR, where partition 2 is the extended one.
+func slotsRoles(slot slots.Slot) []role {
+	rootfs := role{name: "rootfs-a", label: "rootfs-a", number: 6}
+	if slot == slots.B {
+		rootfs = role{name: "rootfs-b", label: "rootfs-b", number: 8}
+	}
+	rootfs.holds, rootfs.at = []string{"ext4", "squashfs", "erofs"}, backing+"/rootfs"
+	rootfs.required, rootfs.perSlot = true, true
+	return []role{
+		rootfs,
+		{name: "overlay", label: "overlay", number: 3, holds: []string{"ext4"}, at: backing + "/overlay"},
+		{name: "data", label: "data", number: 4, holds: []string{"ext4"}, at: "/data"},
+		{name: "boot", label: "bootfs", number: 1, holds: []string{"vfat"}, at: "/boot/firmware"},
+	}
+}
+
+// prepareSlots finds the partitions and says how the slot's root is put
+// together.
+func prepareSlots(m Machine) (Root, error) {
+	choice := slots.Choose(m.Config.Slots)
+	roles := slotsRoles(choice.Slot)
+	found, err := find(m, roles, slotsRoles(choice.Slot.Other())[:1])
+	if err != nil {
+		return Root{}, err
+	}
+	rootfs := found.role(roles[0].name)
+	root := Root{
+		Choice: choiceReport(choice),
+		Disk:   found.disk,
+		Roles:  found.report(),
+		Lowest: rootfs.match.Device,
+		Path:   newRoot,
+		Steps: []mount.Step{{
+			Name: rootfs.name, Title: "mount the root filesystem of slot " + string(choice.Slot),
+			Do: []mount.Action{rootfs.mount(rootfs.at, sys.ReadOnly|sys.NoAtime)},
+		}},
+	}
+	root.addUpper(m.Config.Overlay, found.role("overlay"), choice.Slot.Lower(), rootfs.at, rootfs.identity(m.Kernel))
+	root.Steps = append(root.Steps, found.role("data").given(sys.NoAtime)...)
+	root.Steps = append(root.Steps, found.role("boot").given(sys.ReadOnly|sys.NoAtime)...)
+	root.Warnings = append(choice.Warnings, found.warnings...)
+	root.Warnings = append(root.Warnings, unknownRoles(m.Config.Parts, slotsRoles(slots.A), slotsRoles(slots.B))...)
+	root.rejectStaleRoot(m.Config.Root)
+	return root, nil
+}
+
+func choiceReport(c slots.Choice) report.Choice {
+	r := report.Choice{What: "slot", Value: string(c.Slot), Source: c.Source, Reason: c.Reason}
+	for _, rejected := range c.Rejected {
+		r.Rejected = append(r.Rejected, report.Rejected(rejected))
+	}
+	return r
+}
+
+// rejectStaleRoot reports a root= that names another partition than the slot:
+// bootloader scripts write it, and forget it.
+func (r *Root) rejectStaleRoot(stale string) {
+	if stale == "" || stale == r.Lowest.Path() {
+		return
+	}
+	r.Choice.Rejected = append(r.Choice.Rejected, report.Rejected{Value: "root=" + stale, Reason: "the slot decides"})
+	if strings.HasPrefix(stale, "/dev/") {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("root=%s is not %s %s, which is %s, ignoring: root=",
+			stale, r.Choice.What, r.Choice.Value, r.Lowest.Path()))
+	}
+}
+
+// addUpper adds the steps that lay the writable layer over the lower: on the
+// overlay partition as the policy wants it, and in memory when it asks for that
+// or when the partition fails, since both slots share it and no restart would
+// mend it.
+func (r *Root) addUpper(policy config.OverlayPolicy, overlay partition, dir, lower string, identity func() (string, error)) {
+	inMemory := mount.Upper{Dir: backing + "/volatile"}
+	r.StandIn = mount.Overlay{Target: newRoot, Lowers: []string{lower}, Upper: inMemory, Distrust: true}
+	// A quarter of the memory: a runaway log must not take what the device
+	// needs to be reached.
+	volatile := []mount.Action{mount.Tmpfs(inMemory.Dir, "25%"), inMemory, r.StandIn}
+
+	r.Upper = string(policy)
+	root := mount.Step{Name: "root", Title: "lay the writable layer over the root filesystem", After: []string{r.Steps[0].Name}}
+	if policy == config.Volatile {
+		r.Overlay, root.Do = r.StandIn, volatile
+		r.Steps = append(r.Steps, root)
+		return
+	}
+	upper := mount.Upper{Dir: path.Join(overlay.at, dir), Reset: policy == config.Reset, Identity: identity}
+	r.Overlay = mount.Overlay{Target: newRoot, Lowers: []string{lower}, Upper: upper}
+	const loss = "what is written to / is lost at power-off"
+	root.Needs, root.Do = []string{"upper"}, []mount.Action{r.Overlay}
+	root.Tolerated, root.Else, root.Loss = true, volatile, loss
+	r.Steps = append(r.Steps, mount.Step{
+		Name: "overlay", Title: "mount the overlay partition",
+		Do:        []mount.Action{overlay.mount(overlay.at, sys.NoAtime)},
+		Tolerated: true, Loss: loss,
+	}, mount.Step{
+		Name: "upper", Title: "prepare the writable layer",
+		After:     root.After, // the identity of the lower is read
+		Needs:     []string{"overlay"},
+		Do:        []mount.Action{upper},
+		Tolerated: true, Loss: loss,
+	}, root)
+}

@@ -1,0 +1,261 @@
+// Package mount puts a new root together and enters it. Mounts are values: a
+// layout returns the steps it wants, Build performs them and undoes them when
+// one that cannot be done without fails.
+package mount
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/minos-os/minos-init/pkg/sys"
+)
+
+// Env is what actions work with.
+type Env struct {
+	Kernel  sys.Kernel
+	Modules Modules
+	// Say tells the console and the report of something that people want to
+	// know and that is no failure.
+	Say func(line string)
+}
+
+// Modules makes the kernel know a filesystem before it is mounted. Without it
+// the kernel would start /sbin/modprobe, which no initramfs of ours has.
+type Modules interface {
+	Filesystem(fstype string) error
+}
+
+// Action is one thing that is done to the machine.
+type Action interface {
+	// Apply does it. After an error nothing of it is left.
+	Apply(Env) error
+	// Undo takes it back, as far as that can be done.
+	Undo(Env) error
+	String() string
+}
+
+// Step is one part of the way to the new root.
+type Step struct {
+	Name  string // one word: "rootfs"; the step= of a failure
+	Title string // what it does, to follow "cannot": "mount the root filesystem"
+
+	// After names steps that have to be over before this one begins.
+	After []string
+	// Needs names steps that, besides, have to have succeeded. When one has
+	// not, Do is not tried.
+	Needs []string
+
+	Do []Action // in order; when one fails, those before it are undone
+
+	// Tolerated says that the boot goes on without this step. Else is then
+	// what stands in for Do, and Loss tells in words what is lost.
+	Tolerated bool
+	Else      []Action
+	Loss      string
+}
+
+// Outcome is how a step went.
+type Outcome struct {
+	Step  string
+	Began time.Duration // since the kernel started
+	Ended time.Duration
+	Full  bool // Do was done
+	// Err is why Do was not done, when the step was tolerated. It is nil as
+	// well when Do was not tried because a step it needs had failed.
+	Err  error
+	Loss string
+}
+
+// Error is the failure of a step that the boot cannot do without.
+type Error struct {
+	Step  string
+	Title string
+	Err   error
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("cannot %s: %v", e.Title, e.Err) }
+func (e *Error) Unwrap() error { return e.Err }
+
+// Schedule decides which of the steps that are ready begins next. It gets
+// their number and returns an index below it.
+type Schedule func(ready int) int
+
+// InOrder begins steps one after the other as they are listed.
+func InOrder(int) int { return 0 }
+
+// Built is what Build has done.
+type Built struct {
+	Outcomes []Outcome // in the order in which the steps ended
+	done     []Action  // in the order in which they were done
+}
+
+// Undo takes everything back, last first, so that a restart finds the disks
+// unmounted. What does not let go stays: the failure that leads here is the
+// one to tell, and a sync follows.
+func (b Built) Undo(env Env) {
+	for _, a := range slices.Backward(b.done) {
+		_ = a.Undo(env)
+	}
+}
+
+// Build performs the steps. With a nil schedule those that do not depend on
+// each other run side by side, else one at a time in the schedule's order.
+// When a step fails that is not tolerated, everything done is undone, and the
+// error is an *Error.
+func Build(env Env, steps []Step, schedule Schedule) (Built, error) {
+	if err := check(steps); err != nil {
+		return Built{}, err
+	}
+	b := &builder{env: env, results: make(chan result, len(steps)), state: map[string]state{}}
+	for {
+		ready := b.ready(steps)
+		if b.failed == nil && len(ready) > 0 && (schedule == nil || b.running == 0) {
+			i := 0
+			if schedule != nil {
+				i = schedule(len(ready))
+			}
+			b.start(ready[i])
+			continue
+		}
+		if b.running == 0 {
+			break
+		}
+		b.finish(<-b.results)
+	}
+	if b.failed != nil {
+		b.built.Undo(env)
+	}
+	return b.built, b.failed
+}
+
+// state is how far a step is.
+type state int
+
+const (
+	running  state = iota + 1
+	replaced       // it is over, and Else stands in
+	full
+)
+
+// result is a step that ended.
+type result struct {
+	step    Step
+	outcome Outcome
+	done    []Action
+	err     error // of a step that is not tolerated
+}
+
+type builder struct {
+	env     Env
+	results chan result
+	state   map[string]state
+	running int
+	built   Built
+	failed  error
+}
+
+// ready are the steps that have not begun and whose predecessors are over.
+func (b *builder) ready(steps []Step) (ready []Step) {
+	over := func(name string) bool { return b.state[name] >= replaced }
+	for _, s := range steps {
+		if b.state[s.Name] == 0 && all(s.After, over) && all(s.Needs, over) {
+			ready = append(ready, s)
+		}
+	}
+	return ready
+}
+
+func (b *builder) start(s Step) {
+	b.state[s.Name] = running
+	b.running++
+	possible := all(s.Needs, func(name string) bool { return b.state[name] == full })
+	sys.Go(func() error {
+		r := result{step: s}
+		if err := sys.Guard(func() error { r = perform(b.env, s, possible); return nil }); err != nil {
+			r.err = &Error{s.Name, s.Title, err}
+		}
+		b.results <- r
+		return nil
+	})
+}
+
+func (b *builder) finish(r result) {
+	b.running--
+	b.state[r.step.Name] = replaced
+	if r.outcome.Full {
+		b.state[r.step.Name] = full
+	}
+	b.built.done = append(b.built.done, r.done...)
+	if r.err == nil {
+		b.built.Outcomes = append(b.built.Outcomes, r.outcome)
+	} else if b.failed == nil {
+		b.failed = r.err
+	}
+}
+
+// perform does one step.
+func perform(env Env, s Step, possible bool) result {
+	r := result{step: s, outcome: Outcome{Step: s.Name, Began: env.Kernel.Now()}}
+	var err error
+	if possible {
+		r.done, err = applyAll(env, s.Do)
+		r.outcome.Full = err == nil
+	}
+	if !r.outcome.Full {
+		if !s.Tolerated {
+			r.err = &Error{s.Name, s.Title, err}
+			return r
+		}
+		r.outcome.Loss = s.Loss
+		if err != nil {
+			r.outcome.Err = fmt.Errorf("cannot %s: %w", s.Title, err)
+		}
+		var elseErr error
+		if r.done, elseErr = applyAll(env, s.Else); elseErr != nil {
+			r.err = &Error{s.Name, s.Title, errors.Join(err, elseErr)}
+			return r
+		}
+	}
+	r.outcome.Ended = env.Kernel.Now()
+	return r
+}
+
+// applyAll performs actions in order, and undoes them when one fails.
+func applyAll(env Env, actions []Action) (done []Action, err error) {
+	for _, a := range actions {
+		if err := a.Apply(env); err != nil {
+			for _, d := range slices.Backward(done) {
+				_ = d.Undo(env) // the first failure is the one to tell
+			}
+			return nil, err
+		}
+		done = append(done, a)
+	}
+	return done, nil
+}
+
+// check refuses steps that could never all be performed.
+func check(steps []Step) error {
+	known := map[string]bool{}
+	for _, s := range steps {
+		for _, before := range slices.Concat(s.After, s.Needs) {
+			if !known[before] {
+				return fmt.Errorf("internal error: the step %q depends on %q, which is not listed before it", s.Name, before)
+			}
+		}
+		if known[s.Name] || s.Name == "" {
+			return fmt.Errorf("internal error: two steps are called %q", s.Name)
+		}
+		if !s.Tolerated && len(s.Needs) > 0 {
+			return fmt.Errorf("internal error: the step %q has needs, but nothing stands in for it", s.Name)
+		}
+		known[s.Name] = true
+	}
+	return nil
+}
+
+func all(names []string, ok func(string) bool) bool {
+	return !slices.ContainsFunc(names, func(n string) bool { return !ok(n) })
+}

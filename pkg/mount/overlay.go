@@ -1,0 +1,134 @@
+package mount
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Overlay is a writable layer over read-only ones.
+type Overlay struct {
+	Target string
+	Lowers []string // top first
+	Upper  Upper
+	// Distrust asks for the full write probe on every boot, for an upper whose
+	// filesystem can mount and then fail each write.
+	Distrust bool
+}
+
+// Options are the mount options. The four features are named and off, whatever
+// the kernel was built with: an upper that outlives a change of its lower is
+// defined only without them (Documentation/filesystems/overlayfs.rst), and
+// with index on a new image ends in ESTALE.
+func (o Overlay) Options() (options []string) {
+	for _, lower := range o.Lowers {
+		options = append(options, "lowerdir+="+lower)
+	}
+	return append(options, "upperdir="+o.Upper.UpperDir(), "workdir="+o.Upper.WorkDir(),
+		"index=off", "metacopy=off", "redirect_dir=off", "xino=off")
+}
+
+// Validate refuses what the kernel would refuse with a bare errno, or worse
+// would mount.
+func (o Overlay) Validate() error {
+	if len(o.Lowers) == 0 {
+		return errors.New("an overlay without a lower directory")
+	}
+	for i, lower := range o.Lowers {
+		if slices.Contains(o.Lowers[:i], lower) {
+			return fmt.Errorf("the lower directory %s is given twice", lower)
+		}
+		if within(o.Upper.Dir, lower) || within(lower, o.Upper.Dir) {
+			return fmt.Errorf("the upper %s and the lower %s lie one in the other", o.Upper.Dir, lower)
+		}
+	}
+	return nil
+}
+
+// within tells whether dir is root or lies below it.
+func within(dir, root string) bool {
+	return dir == root || strings.HasPrefix(dir, strings.TrimSuffix(root, "/")+"/")
+}
+
+// Apply implements Action: it mounts the overlay and proves that it can be
+// written to.
+func (o Overlay) Apply(env Env) error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	// The kernel makes work/work when it mounts an upper for the first time.
+	_, err := env.Kernel.Lstat(path.Join(o.Upper.WorkDir(), "work"))
+	settled := err == nil
+	m := Mount{Source: "overlay", Target: o.Target, FSType: "overlay", Options: o.Options()}
+	if err := m.Apply(env); err != nil {
+		return err
+	}
+	err = o.probeReadOnly(env)
+	if err == nil && (!settled || o.Distrust) {
+		err = o.probeWrite(env)
+	}
+	if err != nil {
+		return errors.Join(err, m.Undo(env))
+	}
+	return nil
+}
+
+// probeReadOnly sees at no cost what the kernel only logs: an overlay whose
+// upper or work cannot be written to is mounted all the same, read-only.
+func (o Overlay) probeReadOnly(env Env) error {
+	st, err := env.Kernel.Statfs(o.Target)
+	if err != nil {
+		return err
+	}
+	if st.ReadOnly {
+		return fmt.Errorf("the overlay with the upper %s came up read-only: %w", o.Upper.Dir, unix.EROFS)
+	}
+	return nil
+}
+
+// probeDir is where the full probe writes: /run is in every root, and what is
+// copied up of it is hidden for ever by the tmpfs that is mounted on it.
+const probeDir = "run"
+
+// probeWrite copies a directory of the lower up and makes, reads and deletes a
+// file in it, which needs the upper, the work directory and their attributes
+// to work together.
+func (o Overlay) probeWrite(env Env) error {
+	dir := path.Join(o.Target, probeDir)
+	err := MkdirAll(env.Kernel, dir)
+	if err == nil {
+		err = writeAndRead(env, path.Join(dir, ".minos-probe"))
+	}
+	if err != nil {
+		return fmt.Errorf("the overlay with the upper %s does not take a write: %w", o.Upper.Dir, err)
+	}
+	return nil
+}
+
+// writeAndRead makes a file, reads it back and removes it.
+func writeAndRead(env Env, file string) error {
+	const content = "written by init to see whether this overlay can be\n"
+	err := env.Kernel.WriteFile(file, []byte(content), 0o600)
+	if err == nil {
+		var back []byte
+		if back, err = env.Kernel.ReadFile(file); err == nil && string(back) != content {
+			err = fmt.Errorf("%s: other bytes came back than were written", file)
+		}
+	}
+	if removeErr := env.Kernel.Remove(file); err == nil && !errors.Is(removeErr, fs.ErrNotExist) {
+		err = removeErr
+	}
+	return err
+}
+
+// Undo implements Action.
+func (o Overlay) Undo(env Env) error { return env.Kernel.Unmount(o.Target) }
+
+func (o Overlay) String() string {
+	return fmt.Sprintf("overlay %s over %s on %s", o.Upper.Dir, strings.Join(o.Lowers, ", "), o.Target)
+}
