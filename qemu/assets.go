@@ -1,0 +1,139 @@
+package qemu
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Debian is the demo's Debian, unpacked and ready.
+type Debian struct {
+	RootFS         string // tar archive of the root filesystem
+	Image          string // the kernel, which QEMU and U-Boot load
+	KernelSquashFS string // the same for a kernel slot
+	Modules        string // its lib/modules/VERSION directory
+}
+
+// Debian returns the Debian assets and makes them first where they are missing.
+func (c *Cache) Debian() (Debian, error) {
+	dir, err := c.Get("debian", debianRecipe(), func(dir string) error { return makeDebian(dir, c.Progress) })
+	if err != nil {
+		return Debian{}, err
+	}
+	version, err := moduleVersion(dir)
+	if err != nil {
+		return Debian{}, err
+	}
+	return Debian{
+		RootFS:         filepath.Join(dir, "rootfs.tar"),
+		Image:          filepath.Join(dir, "Image"),
+		KernelSquashFS: filepath.Join(dir, "kernel.squashfs"),
+		Modules:        filepath.Join(dir, "lib/modules", version),
+	}, nil
+}
+
+// DemoDisk returns the image of the demo disk, not to be written to, and makes
+// it first where it is missing.
+func (c *Cache) DemoDisk() (string, error) {
+	debian, err := c.Debian()
+	if err != nil {
+		return "", err
+	}
+	disk := DebianDisk(debian)
+	dir, err := c.Get("demo", fmt.Sprintf("1 %+v", disk), func(dir string) error {
+		return c.Progress.Step("making the demo disk (about 15 s)", func() error {
+			return disk.Write(filepath.Join(dir, "disk.img"))
+		})
+	})
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, "disk.img"), nil
+}
+
+// rootfsUUID is that of both slots, as after an update, which writes the same
+// image into either.
+const rootfsUUID = "6d696e6f-7300-4000-8000-000000000006"
+
+// DebianDisk is the recipe of the demo disk: Debian in both slots, each of which
+// says its name in /etc/minos-slot. The slots have one size, and room for an
+// update that is twice as large.
+func DebianDisk(d Debian) Disk {
+	disk := emptyDisk(0x6d696e6f)
+	disk.RootFSA = rootfs(512, Tree{Base: d.RootFS}, "A")
+	disk.RootFSB = rootfs(512, Tree{Base: d.RootFS}, "B")
+	disk.KernelA.Content = Copy{File: d.KernelSquashFS}
+	disk.KernelB.Content = Copy{File: d.KernelSquashFS}
+	return disk
+}
+
+// StubDisk is the recipe of a small disk with the stub real init, an executable,
+// in both slots. Its kernel slots are blank.
+func StubDisk(stub string) Disk {
+	disk := emptyDisk(0x73747562)
+	disk.RootFSA = rootfs(24, StubTree(stub), "A")
+	disk.RootFSB = rootfs(24, StubTree(stub), "B")
+	return disk
+}
+
+func rootfs(size int, tree Tree, slot string) Partition {
+	return Partition{MiB: size, Content: Ext4{Label: "rootfs", UUID: rootfsUUID, Tree: tree.With(Text("etc/minos-slot", slot+"\n"))}}
+}
+
+// StubTree is the root filesystem around the stub real init: it, and the mount
+// points that a root filesystem has.
+func StubTree(stub string) Tree {
+	return Tree{}.With(
+		Dir("boot"), Dir("boot/firmware"), Dir("data"), Dir("dev"), Dir("etc"), Dir("mnt"), Dir("proc"),
+		Dir("run"), Dir("sbin"), Dir("sys"), Dir("tmp"), Dir("usr"),
+		File{Name: "sbin/init", Mode: 0o755, From: stub},
+		Text("etc/os-release", "ID=minos-stub\nNAME=\"stub root filesystem\"\n"),
+	)
+}
+
+// emptyDisk is a disk with everything but the root filesystems and kernels.
+func emptyDisk(id uint32) Disk {
+	return Disk{
+		ID: id,
+		Boot: Partition{MiB: minFAT / mib, Content: FAT{Label: "bootfs", ID: id, Files: []File{
+			Text("README.txt", "Boot partition of a minos-init demo disk.\r\n"),
+		}}},
+		Overlay:   Partition{MiB: 96, Content: Ext4{Label: "overlay", UUID: "6d696e6f-7300-4000-8000-000000000003", Tree: overlayTree()}},
+		Data:      Partition{MiB: 64, Content: Ext4{Label: "data", UUID: "6d696e6f-7300-4000-8000-000000000004", Tree: dataTree()}},
+		KernelA:   Partition{MiB: 24},
+		KernelB:   Partition{MiB: 24},
+		BootState: Partition{MiB: 8},
+	}
+}
+
+// overlayTree has the directories of both slots, made with the image.
+func overlayTree() Tree {
+	return Tree{}.With(
+		Dir("a"), Dir("a/upper"), Dir("a/work"),
+		Dir("b"), Dir("b/upper"), Dir("b/work"),
+	)
+}
+
+// dataTree has the directories with which a new data partition comes.
+func dataTree() Tree {
+	return Tree{}.With(
+		Dir("apps"), Dir("extensions"), Dir("extensions/sysext"), Dir("extensions/confext"),
+		Dir("config"), Dir("config/bootconf"), File{Name: "config/sudo", Mode: os.ModeDir | 0o750},
+		Dir("config/users"), Dir("config/services"), Dir("config/ssh"), Dir("config/wifi"), Dir("config/disco"),
+	)
+}
+
+// BuildStub compiles the stub real init for arm64 into dir and returns its
+// path. It is called from a directory of this module.
+func BuildStub(dir string) (string, error) {
+	file := filepath.Join(dir, "stub")
+	cmd, err := command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", file, "github.com/minos-os/minos-init/qemu/stub")
+	if err == nil {
+		cmd.Env = append(cmd.Env, "GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0")
+		err = runCommand(cmd, nil)
+	}
+	if err != nil {
+		return "", fmt.Errorf("cannot build the stub real init: %w", err)
+	}
+	return file, nil
+}

@@ -1,0 +1,85 @@
+// Command bench measures what init costs, beside a floor and a shell script that
+// do the same job. It prints one table, and fails only when something did not
+// run: a figure over its target is a result.
+//
+//	go run ./qemu/bench
+//
+// BENCH_ROUNDS is how often each variant is booted (7), BENCH_APPEND adds words
+// to the kernel command line. It is run from the top of the repository.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/minos-os/minos-init/qemu"
+)
+
+func main() {
+	if err := bench(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func bench() (err error) {
+	rounds, err := roundsWanted(os.Getenv("BENCH_ROUNDS"))
+	if err != nil {
+		return err
+	}
+	// Where Debian keeps e2fsck, which is not in an ordinary user's PATH.
+	if err := os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin"); err != nil {
+		return fmt.Errorf("cannot extend PATH: %w", err)
+	}
+	dir, err := os.MkdirTemp("", "minos-bench-")
+	if err != nil {
+		return fmt.Errorf("cannot make a directory for the benchmark: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+
+	progress := qemu.NewProgress(os.Stderr)
+	cache, err := qemu.UserCache(progress)
+	if err != nil {
+		return err
+	}
+	debian, err := cache.Debian()
+	if err != nil {
+		return err
+	}
+	images, err := buildImages(progress, debian.Modules)
+	if err != nil {
+		return err
+	}
+	programs, err := buildPrograms(cache, dir)
+	if err != nil {
+		return err
+	}
+	variants, err := makeVariants(dir, debian.Modules, images.release, programs)
+	if err != nil {
+		return err
+	}
+	track := track{kernel: debian.Image, append: strings.Fields(os.Getenv("BENCH_APPEND"))}
+	if track.disk, err = settledDisk(progress, dir, programs, track, variants[initVariant]); err != nil {
+		return err
+	}
+	runs, err := runRounds(progress, track, variants, rounds)
+	if err != nil {
+		return err
+	}
+	return printTable(os.Stdout, track, runs, images)
+}
+
+// roundsWanted reads BENCH_ROUNDS.
+func roundsWanted(text string) (int, error) {
+	if text == "" {
+		return 7, nil
+	}
+	rounds, err := strconv.Atoi(text)
+	if err != nil || rounds < 1 {
+		return 0, fmt.Errorf("BENCH_ROUNDS=%s is no number of rounds: give 1 or more", text)
+	}
+	return rounds, nil
+}

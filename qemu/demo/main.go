@@ -1,0 +1,139 @@
+// Command demo boots the demo disk in QEMU, with the console on this terminal.
+//
+//	demo kernel   makes what the demo needs; prints KERNEL= and MODULES= for a shell
+//	demo run      boots; FRESH=1 starts over with a new disk, SLOT=B takes the
+//	              other slot, APPEND adds words to the kernel command line,
+//	              INITRAMFS names another initramfs
+//
+// It is run from the top of the repository.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/minos-os/minos-init/qemu"
+)
+
+const (
+	diskDir          = "out/demo"
+	defaultInitramfs = "out/arm64/initramfs.cpio.lz4"
+)
+
+func main() {
+	if err := demo(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func demo(args []string) error {
+	cache, err := qemu.UserCache(qemu.NewProgress(os.Stderr))
+	if err != nil {
+		return err
+	}
+	switch strings.Join(args, " ") {
+	case "kernel":
+		return printKernel(cache)
+	case "run":
+		return boot(cache)
+	}
+	return errors.New("usage: demo kernel | demo run")
+}
+
+func printKernel(cache *qemu.Cache) error {
+	debian, err := cache.Debian()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("KERNEL=%s\nMODULES=%s\n", quote(debian.Image), quote(debian.Modules))
+	return nil
+}
+
+// quote makes one word of a shell from any text.
+func quote(s string) string {
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// boot starts QEMU in place of this process, so that the terminal and its
+// signals are QEMU's.
+func boot(cache *qemu.Cache) error {
+	initramfs := setting("INITRAMFS", defaultInitramfs)
+	if _, err := os.Stat(initramfs); err != nil {
+		return fmt.Errorf("cannot boot without an initramfs (\"make initramfs\" makes it): %w", err)
+	}
+	slot := setting("SLOT", "A")
+	if slot != "A" && slot != "B" {
+		return fmt.Errorf("cannot boot the slot %q: SLOT is A or B", slot)
+	}
+	debian, err := cache.Debian()
+	if err != nil {
+		return err
+	}
+	disk, err := demoDisk(cache)
+	if err != nil {
+		return err
+	}
+	machine := qemu.Machine{
+		Kernel:    debian.Image,
+		Initramfs: initramfs,
+		Append:    append([]string{"rauc.slot=" + slot}, strings.Fields(os.Getenv("APPEND"))...),
+		Drives:    []qemu.Drive{{File: disk, Keep: true}},
+	}
+	path, argv, err := machine.Interactive()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, `
+Booting slot %s of %s; the processor is emulated, so allow a minute.
+  log in           root, no password
+  leave QEMU       Ctrl-a x (or "poweroff" inside)
+  start over       FRESH=1 make run
+  the other slot   SLOT=B make run
+
+`, slot, disk)
+	return fmt.Errorf("cannot start QEMU: %w", syscall.Exec(path, argv, os.Environ()))
+}
+
+// setting is an environment variable or, when that is empty, a default.
+func setting(variable, otherwise string) string {
+	if value := os.Getenv(variable); value != "" {
+		return value
+	}
+	return otherwise
+}
+
+// demoDisk returns the disk of earlier runs, or a new one.
+func demoDisk(cache *qemu.Cache) (string, error) {
+	disk, origin := filepath.Join(diskDir, "disk.img"), filepath.Join(diskDir, "origin")
+	pristine, err := cache.DemoDisk()
+	if err != nil {
+		return "", err
+	}
+	from, err := os.ReadFile(origin)
+	if err == nil && os.Getenv("FRESH") != "1" {
+		if string(from) != pristine {
+			fmt.Fprintln(os.Stderr, "The disk of the last run is of an older recipe, its kernel modules may not fit the kernel; FRESH=1 makes it anew.")
+		}
+		return disk, nil
+	}
+	if err := os.MkdirAll(diskDir, 0o755); err != nil {
+		return "", fmt.Errorf("cannot make a place for the demo disk: %w", err)
+	}
+	// The note of the origin goes first and comes last: without it the disk of
+	// an interrupted run is made again.
+	if err := os.RemoveAll(origin); err != nil {
+		return "", fmt.Errorf("cannot start over: %w", err)
+	}
+	if err := qemu.CopyImage(disk, pristine); err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(origin, []byte(pristine), 0o644); err != nil {
+		return "", fmt.Errorf("cannot note where the demo disk came from: %w", err)
+	}
+	return disk, nil
+}

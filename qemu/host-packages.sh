@@ -1,0 +1,68 @@
+#!/bin/sh
+# Sees to the programs of the workstation that the demo uses; with the argument
+# "test" also to those of the tests, and with "bench" to those of the benchmark. Installs what
+# is missing when it may, and otherwise says what to type.
+set -eu
+
+# PROGRAM:PACKAGE, as Debian names them. Programs and not packages are looked
+# for, so that other sources of them are as good.
+needed="
+qemu-system-aarch64:qemu-system-arm
+mmdebstrap:mmdebstrap
+fakeroot:fakeroot
+tar:tar
+depmod:kmod
+sfdisk:fdisk
+mcopy:mtools
+mkfs.vfat:dosfstools
+mke2fs:e2fsprogs
+mksquashfs:squashfs-tools
+"
+if [ "${1:-}" = test ]; then
+	# The judges of our bytes: what makes each filesystem that init recognizes,
+	# and what reads the images that we make.
+	needed="$needed
+mkfs.erofs:erofs-utils
+mkfs.btrfs:btrfs-progs
+cryptsetup:cryptsetup-bin
+xorriso:xorriso
+blkid:util-linux
+mkswap:util-linux
+lz4:lz4
+cpio:cpio
+"
+fi
+if [ "${1:-}" = bench ]; then
+	needed="$needed aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu e2fsck:e2fsprogs"
+fi
+
+# Where Debian keeps programs that are not in an ordinary user's PATH.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+missing=
+for pair in $needed; do
+	command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
+done
+# mmdebstrap trusts Debian's mirrors by these keys, also on another distribution.
+[ -e /usr/share/keyrings/debian-archive-keyring.gpg ] ||
+	[ -e /usr/share/keyrings/debian-archive-keyring.pgp ] ||
+	missing="$missing debian-archive-keyring"
+# A compiler is found by its name, the C library that it links with is not.
+[ "${1:-}" != bench ] || [ -e /usr/aarch64-linux-gnu/lib/libc.a ] ||
+	missing="$missing libc6-dev-arm64-cross"
+[ -n "$missing" ] || exit 0
+
+as_root=
+if [ "$(id -u)" != 0 ]; then
+	as_root="sudo -n"
+fi
+if ! command -v apt-get >/dev/null || ! $as_root true 2>/dev/null; then
+	echo "cannot go on without host packages; as root: apt-get install --no-install-recommends$missing" >&2
+	exit 1
+fi
+echo "installing host packages:$missing"
+# The lists of a fresh container are empty, those of an old machine name packages
+# that the mirror no longer has. sudo drops the environment, hence env.
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q
+# shellcheck disable=SC2086 # one word for each package
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// perform does one "VERB:ARG" of stub.do= and returns its result in words: "ok"
+// or what was found, or the errno.
+func perform(text string) string {
+	verb, arg, _ := strings.Cut(text, ":")
+	arg, err := url.PathUnescape(arg)
+	if err != nil {
+		return "bad escape"
+	}
+	result := "ok"
+	switch verb {
+	case "write": // PATH=TEXT: makes or replaces a file
+		path, text, _ := strings.Cut(arg, "=")
+		err = os.WriteFile(path, []byte(text), 0o644)
+	case "read": // at most the first 512 bytes
+		var data []byte
+		data, err = os.ReadFile(arg)
+		result = fmt.Sprintf("%q", data[:min(len(data), 512)])
+	case "grep": // PATH=TEXT: the first line that begins with the text
+		path, text, _ := strings.Cut(arg, "=")
+		result, err = lineOf(path, text)
+	case "rm": // also a directory with all that is in it; a missing one is an error
+		if _, err = os.Lstat(arg); err == nil {
+			err = os.RemoveAll(arg)
+		}
+	case "mkdir":
+		err = os.MkdirAll(arg, 0o755)
+	case "ls":
+		result, err = list(arg)
+	case "readlink":
+		result, err = os.Readlink(arg)
+	case "stat":
+		result, err = stat(arg)
+	case "statfs":
+		result, err = statfs(arg)
+	case "sync":
+		unix.Sync()
+	case "rootwrite":
+		result, err = rootWrite()
+	default:
+		return "unknown verb"
+	}
+	if err != nil {
+		return errnoName(err)
+	}
+	return result
+}
+
+func lineOf(path, start string) (string, error) {
+	data, err := os.ReadFile(path)
+	for line := range strings.Lines(string(data)) {
+		if strings.HasPrefix(line, start) {
+			return fmt.Sprintf("%q", strings.TrimSuffix(line, "\n")), nil
+		}
+	}
+	return "no such line", err
+}
+
+func list(path string) (string, error) {
+	entries, err := os.ReadDir(path)
+	names := make([]string, 0, len(entries))
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return fmt.Sprintf("%q", strings.Join(names, " ")), err
+}
+
+func stat(path string) (string, error) {
+	var s unix.Stat_t
+	err := unix.Lstat(path, &s)
+	return fmt.Sprintf("mode=%o uid=%d gid=%d size=%d dev=%s", s.Mode, s.Uid, s.Gid, s.Size, device(uint64(s.Dev))), err
+}
+
+func statfs(path string) (string, error) {
+	var s unix.Statfs_t
+	err := unix.Statfs(path, &s)
+	return fmt.Sprintf("magic=%#x ro=%t bytes=%d", s.Type, s.Flags&unix.ST_RDONLY != 0, int64(s.Blocks)*int64(s.Bsize)), err
+}
+
+// rootWrite writes to the root, reads that back and removes it.
+func rootWrite() (string, error) {
+	const path, text = "/stub-probe", "probe"
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		return "", err
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	if string(data) != text {
+		return fmt.Sprintf("read back %q", data), nil
+	}
+	return "ok", os.Remove(path)
+}
