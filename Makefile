@@ -1,0 +1,71 @@
+# minos-init. "make help" lists the targets.
+
+# A Go that is new enough, fetched when there is none; looked for once, when a
+# target needs it. What it starts finds it in PATH.
+GOBIN = $(eval GOBIN := $$(or $$(dir $$(shell .ci/go)),$$(error there is no Go to build with)))$(GOBIN)
+GO = PATH="$(GOBIN):$$PATH" go
+export GOTOOLCHAIN = local
+
+ARCH ?= arm64
+INITRAMFS = $(GO) run ./initramfs -arch $(ARCH) -out out/$(ARCH)
+
+.PHONY: help
+help:
+	@echo 'make run        boot the demo system in QEMU, to its login prompt'
+	@echo '                FRESH=1 a new disk, SLOT=B the other slot, DEBUG=1 the debug image,'
+	@echo '                APPEND="…" more words for the kernel command line'
+	@echo 'make test       everything that has to hold before a change lands'
+	@echo 'make check      the fast part of it: form, rules, tests without a machine'
+	@echo 'make bench      what init costs, beside a floor in C and a shell script (docs/speed.md);'
+	@echo '                BENCH_ROUNDS=7 boots of each, BENCH_APPEND="…" more words for the kernel'
+	@echo 'make initramfs  the images: out/ARCH/{init,initramfs.cpio.lz4,initramfs-debug.cpio.lz4}'
+	@echo '                ARCH=arm64|arm|386|amd64|riscv64, MODULES=…/lib/modules/VERSION,'
+	@echo '                SETS=slots,virtio,mmc,usb,nvme,scsi, EXTRA=module,…, CONFIG=minos.conf'
+	@echo 'make clean      remove what was built; downloads stay in the cache of the user'
+
+.PHONY: initramfs
+initramfs:
+	@$(INITRAMFS) $(if $(MODULES),-modules '$(MODULES)') $(if $(CONFIG),-config '$(CONFIG)') \
+		$(if $(SETS),-sets '$(SETS)') $(if $(EXTRA),-extra '$(EXTRA)')
+
+# The images for the demo's kernel, and for the tests.
+.PHONY: demo-initramfs
+demo-initramfs: host-packages
+	@assets=$$($(GO) run ./qemu/demo kernel) && eval "$$assets" && \
+		$(GO) run ./initramfs -arch arm64 -out out/arm64 -modules "$$MODULES" $(DEMO_IMAGES)
+
+.PHONY: run
+run: DEMO_IMAGES = $(if $(DEBUG),-debug-only,-release-only)
+run: demo-initramfs
+	@INITRAMFS=out/arm64/$(if $(DEBUG),initramfs-debug,initramfs).cpio.lz4 $(GO) run ./qemu/demo run
+
+.PHONY: test
+test: test-packages check demo-initramfs
+	$(GO) test -timeout 60m ./...
+
+.PHONY: check
+check:
+	@unformatted=$$($(GOBIN)gofmt -l cmd pkg initramfs qemu); \
+		[ -z "$$unformatted" ] || { echo "not as gofmt writes it: $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	GOARCH=arm $(GO) vet -tags minosdebug,faults ./cmd/... ./pkg/...
+	$(GO) tool staticcheck ./...
+	$(GO) tool staticcheck -tags minosdebug,faults ./cmd/init
+	$(GO) test -short -timeout 20m ./...
+
+.PHONY: bench
+bench:
+	@sh qemu/host-packages.sh bench
+	@$(GO) run ./qemu/bench
+
+.PHONY: test-packages
+test-packages:
+	@sh qemu/host-packages.sh test
+
+.PHONY: host-packages
+host-packages:
+	@sh qemu/host-packages.sh
+
+.PHONY: clean
+clean:
+	rm -rf out

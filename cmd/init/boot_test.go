@@ -1,0 +1,328 @@
+package main
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/minos-os/minos-init/pkg/mount"
+	"github.com/minos-os/minos-init/pkg/sys/systest"
+	"golang.org/x/sys/unix"
+)
+
+var update = flag.Bool("update", false, "write the golden traces anew; read the diff before you commit it")
+
+// The golden traces name a version that no release has.
+func init() { version = "under-test" }
+
+// rootfsFiles are a root filesystem with a systemd, as Debian links it.
+var rootfsFiles = []string{
+	"sbin->usr/sbin", "usr/sbin/init->/lib/systemd/systemd", "lib->usr/lib",
+	"usr/lib/systemd/systemd=\x7fELF", "dev/", "proc/", "sys/", "run/", "data/", "boot/firmware/", "etc/hostname=minos\n",
+}
+
+// card is the disk of the layout slots as an image is delivered.
+func card() *systest.Disk {
+	return &systest.Disk{Name: "vda", Parts: []*systest.Part{
+		{Number: 1, FS: "vfat", Label: "bootfs", Files: []string{"boot.scr=x"}},
+		{Number: 2},
+		{Number: 3, FS: "ext4", Label: "overlay", Files: []string{"a/upper/", "a/work/", "b/upper/", "b/work/"}},
+		{Number: 4, FS: "ext4", Label: "data", Files: []string{"config/"}},
+		{Number: 5, FS: "squashfs"},
+		{Number: 6, FS: "ext4", Files: rootfsFiles},
+		{Number: 7, FS: "squashfs"},
+		{Number: 8, FS: "ext4", Files: rootfsFiles},
+		{Number: 9},
+	}}
+}
+
+// used is a card on which slot A has been booted before and was written to.
+func used() *systest.Disk {
+	d := card()
+	d.Parts[2].Files = []string{"a/upper/etc/changed=yes\n", "a/work/work/", "b/upper/", "b/work/"}
+	return d
+}
+
+// gpt is the card of today's MinOS: other numbers, and names.
+func gpt() *systest.Disk {
+	d := without(card(), 2)
+	names := []string{"boot", "overlay", "data", "kernel-a", "rootfs-a", "kernel-b", "rootfs-b", "bootstate"}
+	numbers := []int{1, 7, 8, 2, 3, 4, 5, 6}
+	for i, p := range d.Parts {
+		p.Name, p.Number = names[i], numbers[i]
+	}
+	return d
+}
+
+// named is a disk under another name, as another driver would give it.
+func named(d *systest.Disk, name string) *systest.Disk {
+	d.Name = name
+	return d
+}
+
+// removable is a disk in a reader.
+func removable(d *systest.Disk) *systest.Disk {
+	d.Removable = true
+	return d
+}
+
+// without is the card without these partitions.
+func without(d *systest.Disk, numbers ...int) *systest.Disk {
+	kept := d.Parts[:0]
+	for _, p := range d.Parts {
+		gone := false
+		for _, n := range numbers {
+			gone = gone || p.Number == n
+		}
+		if !gone {
+			kept = append(kept, p)
+		}
+	}
+	d.Parts = kept
+	return d
+}
+
+// start boots a machine to the end of its run.
+func start(k *systest.Kernel, schedule mount.Schedule) {
+	run(machine{kernel: k, environ: []string{"HOME=/", "TERM=vt220", "stray=1"}, schedule: schedule})
+}
+
+// scenario is a boot with its golden trace.
+type scenario struct {
+	name    string
+	cmdline string
+	disk    *systest.Disk
+	second  *systest.Disk // attached first
+	break_  func(k *systest.Kernel)
+	ends    string // how the machine's run ends
+	check   func(t *testing.T, k *systest.Kernel)
+}
+
+const toInit = "exec /sbin/init"
+
+// The boots of the layout slots. Each names the statements of the layouts'
+// specification that its trace shows.
+func scenarios() []scenario {
+	return []scenario{
+		{name: "a", cmdline: "console=ttyAMA0 rauc.slot=A", disk: card(), ends: toInit},               // 1.7.10
+		{name: "b", cmdline: "console=ttyAMA0 rauc.slot=B", disk: card(), ends: toInit, check: bOnly}, // 1.7.1
+		{name: "contradiction", cmdline: "root=/dev/vda6 rauc.slot=B", disk: card(), ends: toInit},    // 1.7.3
+		{name: "keep", cmdline: "rauc.slot=A", disk: used(), ends: toInit, check: changeIs(true)},     // 1.7.5
+		{name: "reset", cmdline: "rauc.slot=A minos.overlay=reset", disk: used(), ends: toInit, check: changeIs(false)},
+		{name: "volatile", cmdline: "rauc.slot=A minos.overlay=volatile", disk: used(), ends: toInit, check: changeIs(false)},
+		{name: "missing-rootfs", cmdline: "rauc.slot=B", disk: without(card(), 7, 8), ends: "reboot"},
+		{name: "wrong-rootfs", cmdline: "rauc.slot=A", disk: blank(card(), 6), ends: "reboot"},
+		{name: "missing-data", cmdline: "rauc.slot=A", disk: without(card(), 4), ends: toInit, check: standsIn("/data")},
+		{name: "missing-overlay", cmdline: "rauc.slot=A", disk: without(card(), 3), ends: toInit},
+		{name: "overlay-partition-refused", cmdline: "rauc.slot=A", disk: card(), ends: toInit,
+			break_: func(k *systest.Kernel) { k.Fail("mount ext4 /dev/vda3", unix.EUCLEAN) }},
+		{name: "overlay-mount-refused", cmdline: "rauc.slot=A", disk: card(), ends: toInit,
+			break_: func(k *systest.Kernel) { k.FailTimes("mount overlay", 1, unix.ESTALE) }},
+		{name: "overlay-full", cmdline: "rauc.slot=A", disk: with(card(), 3), ends: toInit,
+			break_: func(k *systest.Kernel) { k.Fail("mkdir /run/initramfs/overlay/a", unix.ENOSPC) }},
+		{name: "overlay-impossible", cmdline: "rauc.slot=A", disk: card(), ends: "reboot",
+			break_: func(k *systest.Kernel) { k.Fail("mount overlay", unix.ENODEV) }},
+		{name: "no-init", cmdline: "rauc.slot=A init=/sbin/nothing", disk: card(), ends: "reboot"},
+		{name: "changed-rootfs", cmdline: "rauc.slot=A", ends: toInit, check: changeIs(false),
+			disk: with(card(), 3, "a/lower=ext4:of another image\n", "a/upper/etc/changed=yes\n", "a/work/work/")},
+		{name: "adopted-upper", cmdline: "rauc.slot=A", ends: toInit, check: changeIs(true),
+			disk: with(card(), 3, "a/upper/etc/changed=yes\n", "a/work/work/")},
+		{name: "twins", cmdline: "rauc.slot=A", disk: named(card(), "sda"), second: named(card(), "sdb"), ends: "reboot"},
+		{name: "twin-named", cmdline: "rauc.slot=A minos.disk=vdb", disk: card(), second: named(card(), "vdb"), ends: toInit},
+		{name: "bus-word", cmdline: "rauc.slot=A minos.disk=mmc", disk: named(card(), "mmcblk0"), second: named(card(), "sda"), ends: toInit},
+		{name: "removable-twin", cmdline: "rauc.slot=A", disk: card(), second: removable(named(card(), "sda")), ends: toInit},
+		{name: "gpt", cmdline: "rauc.slot=B", disk: gpt(), ends: toInit}, // 1.7.19
+		{name: "fstab", cmdline: "rauc.slot=A", disk: with(card(), 6, append(rootfsFiles[:len(rootfsFiles):len(rootfsFiles)],
+			"etc/fstab=# / is a comment\nLABEL=data /data ext4\n/dev/vda6  /  ext4 rw\n")...), ends: toInit},
+		{name: "panic-stays", cmdline: "rauc.slot=B panic=0", disk: without(card(), 8), ends: "stay"},
+		{name: "onfail-poweroff", cmdline: "rauc.slot=B minos.onfail=poweroff panic=-1", disk: without(card(), 8), ends: "poweroff"},
+	}
+}
+
+// Layouts 6.2, statement 2: a golden trace of a whole boot.
+func TestStatement6_2_2_GoldenTraces(t *testing.T) {
+	for _, s := range scenarios() {
+		t.Run(s.name, func(t *testing.T) {
+			k := systest.New(s.cmdline)
+			if s.second != nil {
+				k.AddDisk(s.second)
+			}
+			k.AddDisk(s.disk)
+			if s.break_ != nil {
+				s.break_(k)
+			}
+			start(k, mount.InOrder)
+			if k.Ended() != s.ends {
+				t.Errorf("the boot ended with %q, want %q", k.Ended(), s.ends)
+			}
+			if s.check != nil {
+				s.check(t, k)
+			}
+			golden(t, s.name, k.Trace())
+		})
+	}
+}
+
+// Side by side or in any order: where the mounts end up does not depend on it.
+func TestAnyOrderLeadsToTheSameRoot(t *testing.T) {
+	ends := func(schedule mount.Schedule) map[string]string {
+		k := systest.New("rauc.slot=A")
+		k.AddDisk(card())
+		start(k, schedule)
+		at := map[string]string{"": k.Ended()}
+		for _, place := range []string{"/", "/data", "/boot/firmware", "/run", "/run/initramfs/rootfs", "/run/initramfs/overlay", "/proc", "/sys", "/dev"} {
+			at[place] = k.MountedAt(place)
+		}
+		return at
+	}
+	want := ends(mount.InOrder)
+	if want[""] != toInit || want["/data"] != "/dev/vda4" {
+		t.Fatalf("in order: %v", want)
+	}
+	for seed := range 20 {
+		shuffled := func(ready int) int { seed = (seed*1103515245 + 12345) & 0x7fffffff; return seed % ready }
+		if d := cmp.Diff(want, ends(shuffled)); d != "" {
+			t.Errorf("seed %d (-in order +shuffled): %s", seed, d)
+		}
+	}
+	if d := cmp.Diff(want, ends(nil)); d != "" {
+		t.Errorf("(-in order +side by side): %s", d)
+	}
+}
+
+// Layouts 6.2, statement 7: each mount that fails leads to its declared action,
+// and no write reaches a directory that should have been a mount point.
+func TestStatement6_2_7_EveryMountFailing(t *testing.T) {
+	for mountLine, want := range map[string]string{
+		"mount ext4 /dev/vda6":   "reboot", // required
+		"mount ext4 /dev/vda3":   toInit,   // volatile upper
+		"mount ext4 /dev/vda4":   toInit,   // stand-in
+		"mount vfat /dev/vda1":   toInit,   // stand-in
+		"mount overlay":          "reboot",
+		"mount proc":             "reboot",
+		"mount sysfs":            "reboot",
+		"mount tmpfs tmpfs /run": "reboot",
+	} {
+		t.Run(mountLine, func(t *testing.T) {
+			k := systest.New("rauc.slot=A")
+			d := card()
+			k.AddDisk(d)
+			k.Fail(mountLine, unix.EIO)
+			start(k, mount.InOrder)
+			if k.Ended() != want {
+				t.Errorf("ended with %q, want %q; trace:\n%s", k.Ended(), want, k.Trace())
+			}
+			for _, place := range []string{"/data", "/boot/firmware"} {
+				if want == toInit && k.MountedAt(place) == "" {
+					t.Errorf("nothing is mounted at %s", place)
+				}
+			}
+		})
+	}
+}
+
+// Layouts 6.2, statement 8, on a release build: whatever fails, nothing is run
+// and the run comes to an end by itself.
+func TestStatement6_2_8_NoShellAnywhere(t *testing.T) {
+	count := strings.Count(trace(t, ""), "\n")
+	lines := strings.Split(trace(t, ""), "\n")
+	if count < 30 {
+		t.Fatalf("only %d effects in a boot", count)
+	}
+	for _, line := range lines {
+		if line == "" || strings.HasPrefix(line, "kmsg") {
+			continue
+		}
+		failing := trace(t, line)
+		if strings.Contains(failing, "\nrun ") {
+			t.Errorf("when %q fails, a program is run", line)
+		}
+		if !strings.Contains(failing, "\nexec ") && !strings.Contains(failing, "\nend ") {
+			t.Errorf("when %q fails, the run never ends:\n%s", line, failing)
+		}
+	}
+}
+
+// trace is a boot in which the call with this line fails each time.
+func trace(t *testing.T, failing string) string {
+	t.Helper()
+	k := systest.New("rauc.slot=A minos.break=early minos.onfail=shell rd.break")
+	k.AddDisk(card())
+	if failing != "" {
+		k.Fail(failing, unix.EIO)
+	}
+	start(k, mount.InOrder)
+	return k.Trace()
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", "trace", name+".golden")
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatalf("%v (make it with: go test ./cmd/init -update)", err)
+	}
+	if d := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); d != "" {
+		t.Errorf("the trace differs from %s (-want +got):\n%s", file, d)
+	}
+}
+
+// bOnly looks at what layouts 1.7, statement 1 says: nothing below a changed.
+func bOnly(t *testing.T, k *systest.Kernel) {
+	for _, line := range k.Files("/run/initramfs/overlay/a") {
+		if line != "upper/" && line != "work/" {
+			t.Errorf("slot B touched the directory of A: %s", line)
+		}
+	}
+	if !strings.Contains(k.Trace(), "upperdir=/run/initramfs/overlay/b/upper") {
+		t.Error("the upper is not that of slot B")
+	}
+}
+
+// changeIs looks whether what an earlier boot wrote is visible.
+func changeIs(visible bool) func(*testing.T, *systest.Kernel) {
+	return func(t *testing.T, k *systest.Kernel) {
+		_, _, err := k.ResolveIn("/", "/etc/changed")
+		if (err == nil) != visible {
+			t.Errorf("the file of the earlier boot is visible: %v, want %v", err == nil, visible)
+		}
+	}
+}
+
+// standsIn looks at layouts 1.7, statement 20: a write to the directory that
+// should have been a disk is refused.
+func standsIn(place string) func(*testing.T, *systest.Kernel) {
+	return func(t *testing.T, k *systest.Kernel) {
+		if k.MountedAt(place) != "missing" {
+			t.Errorf("%s is %q, want the stand-in", place, k.MountedAt(place))
+		}
+	}
+}
+
+// with replaces the files on a partition of the card.
+func with(d *systest.Disk, number int, files ...string) *systest.Disk {
+	for _, p := range d.Parts {
+		if p.Number == number {
+			p.Files = files
+		}
+	}
+	return d
+}
+
+// blank empties a partition of the card.
+func blank(d *systest.Disk, number int) *systest.Disk {
+	for _, p := range d.Parts {
+		if p.Number == number {
+			p.FS = ""
+		}
+	}
+	return d
+}

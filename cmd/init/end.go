@@ -1,0 +1,143 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/minos-os/minos-init/pkg/block"
+	"github.com/minos-os/minos-init/pkg/config"
+	"github.com/minos-os/minos-init/pkg/mount"
+	"github.com/minos-os/minos-init/pkg/report"
+	"github.com/minos-os/minos-init/pkg/sys"
+)
+
+// failure is what ended a boot, with the word for the step that it ended in.
+type failure struct {
+	step string
+	err  error
+}
+
+func (f failure) Error() string { return f.err.Error() }
+func (f failure) Unwrap() error { return f.err }
+
+// stepOf is the word for the step in which an error arose.
+func stepOf(err error) string {
+	var f failure
+	var m *mount.Error
+	switch {
+	case errors.As(err, &f):
+		return f.step
+	case errors.As(err, &m):
+		return m.Step
+	}
+	return "init"
+}
+
+// end tells what failed and ends the machine's run, so that the bootloader can
+// fall back. It is the only way in which a failed boot ends.
+func end(m machine, log *Log, err error) error {
+	k := m.kernel
+	log.Open() // the boot may have failed before it did
+	conf, confErr := readConfig(k)
+	if confErr != nil {
+		conf = config.Parse(nil, nil)
+	}
+	next := decideEnd(conf)
+	tellFailure(k, log, err, next)
+	shellOnError(m, log, conf)
+
+	syncAtMost(k, 5*time.Second)
+	if next.pause > 0 {
+		k.Sleep(next.pause)
+	}
+	if next.how == stay {
+		return nil
+	}
+	if err := k.Reboot(next.how); err != nil {
+		return fmt.Errorf("cannot %s: %w", next.how, err)
+	}
+	return nil
+}
+
+// tellFailure is the last block on every console: what failed, then what was
+// known, what was seen, and what happens next.
+func tellFailure(k sys.Kernel, log *Log, err error, next ending) {
+	failed := report.FailedLine(stepOf(err), err)
+	log.Error("%s", failed)
+	rememberFailure(k, failed)
+	var p *sys.PanicError
+	if errors.As(err, &p) {
+		log.Error("%s", p.Stack)
+	}
+	if cmdline, err := k.ReadFile(cmdlineFile); err == nil {
+		log.Error("what was known: %s", strings.TrimSpace(string(cmdline)))
+	}
+	if seen, err := block.Scan(k, sysfs); err == nil {
+		log.Error("what was seen: %s", seen)
+	}
+	log.Error("what happens next: %s", next.why)
+}
+
+// rememberFailure leaves the failure in the memory that survives a restart,
+// where the board has such (pstore's /dev/pmsg0). Best effort: it is on the
+// console already.
+func rememberFailure(k sys.Kernel, line string) {
+	const file = "/dev/pmsg0"
+	if _, err := k.Lstat(file); err != nil {
+		return
+	}
+	if w, err := k.OpenWriter(file); err == nil {
+		_, _ = io.WriteString(w, "minos: "+line+"\n")
+		w.Close()
+	}
+}
+
+// ending is how the machine's run ends after a failure.
+type ending struct {
+	how   sys.Ending
+	pause time.Duration // before it
+	why   string        // for the console
+}
+
+// stay leaves the failure on the screen, for somebody who wrote panic=0.
+const stay sys.Ending = "stay"
+
+// defaultPause is long enough to read the block, and short enough for a
+// device that nobody is near to.
+const defaultPause = 10 * time.Second
+
+// decideEnd weighs minos.onfail= and panic=. A release image has no shell to
+// offer, and none waits for a person who has not asked for it.
+func decideEnd(conf config.Config) ending {
+	pause := defaultPause
+	if conf.Panic.Set && conf.Panic.Seconds != 0 {
+		pause = time.Duration(max(conf.Panic.Seconds, 0)) * time.Second
+	}
+	in := fmt.Sprintf("in %.0f s", pause.Seconds())
+	if pause == 0 {
+		in = "at once"
+	}
+	switch {
+	case conf.OnFail == config.Halt:
+		return ending{sys.Halt, 0, "the machine halts (minos.onfail=halt)"}
+	case conf.OnFail == config.PowerOff:
+		return ending{sys.PowerOff, pause, "the machine powers off " + in + " (minos.onfail=poweroff)"}
+	case conf.OnFail == "" && conf.Panic.Set && conf.Panic.Seconds == 0:
+		return ending{stay, math.MaxInt64, "nothing, until somebody restarts the machine (panic=0)"}
+	}
+	return ending{sys.Restart, pause, "the machine restarts " + in}
+}
+
+// syncAtMost asks for everything to be written, but does not wait for a disk
+// that has stopped answering.
+func syncAtMost(k sys.Kernel, limit time.Duration) {
+	done := sys.Go(func() error { k.Sync(); return nil })
+	select {
+	case <-done:
+	case <-time.After(limit):
+	}
+}

@@ -1,0 +1,21 @@
+//go:build faults
+
+package main
+
+import (
+	"github.com/minos-os/minos-init/pkg/config"
+	"github.com/minos-os/minos-init/pkg/sys"
+)
+
+// plantFault breaks the boot as the tests ask for. The builder of images never
+// sets this build tag.
+func plantFault(conf config.Config) error {
+	switch fault, _ := conf.Last("fault"); fault {
+	case "goroutine": // one that was started as all are
+		return <-sys.Go(func() error { panic("planted in a goroutine") })
+	case "runtime": // one that nothing can catch
+		go func() { panic("planted beyond every recover") }()
+		select {}
+	}
+	return nil
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/minos-os/minos-init/pkg/config"
+	"github.com/minos-os/minos-init/pkg/layout"
+	"github.com/minos-os/minos-init/pkg/mount"
+	"github.com/minos-os/minos-init/pkg/sys"
+)
+
+// Log speaks through the kernel log, which reaches every console and stays
+// readable after the boot. Lines from before it is open are kept and follow.
+type Log struct {
+	kernel sys.Kernel
+
+	mu       sync.Mutex
+	to       io.Writer // nil: not open yet
+	kept     []string
+	limit    []byte // what printk_devkmsg was set to before
+	warnings []string
+}
+
+// Levels of the kernel log (include/linux/kern_levels.h).
+const (
+	levelError   = 3 // shown even with quiet
+	levelWarning = 4
+	levelInfo    = 6
+)
+
+// limitFile decides how many lines one descriptor of /dev/kmsg may write.
+const limitFile = "/proc/sys/kernel/printk_devkmsg"
+
+func newLog(k sys.Kernel) *Log { return &Log{kernel: k} }
+
+// Open opens the console and the kernel log, once /dev is there.
+func (l *Log) Open() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.to != nil {
+		return
+	}
+	k := l.kernel
+	// A machine may have no console. Then the standard descriptors are
+	// /dev/null, as the Go runtime made them, and there is only the kernel log.
+	// Opened once more, or the real init would keep the initramfs's node.
+	if k.AttachConsole("/dev/console") != nil {
+		_ = k.AttachConsole("/dev/null")
+	}
+	// By default the kernel keeps ten lines of one descriptor in five seconds
+	// and drops the rest.
+	if was, err := k.ReadFile(limitFile); err == nil && k.WriteFile(limitFile, []byte("on\n"), 0o644) == nil {
+		l.limit = was
+	}
+	to, err := k.OpenWriter("/dev/kmsg")
+	if err != nil {
+		if to, err = k.OpenWriter("/dev/console"); err != nil {
+			return // nobody is there to be spoken to
+		}
+	}
+	l.to = to
+	for _, record := range l.kept {
+		_, _ = io.WriteString(to, record)
+	}
+	l.kept = nil
+}
+
+// Close gives the kernel log back as it was found.
+func (l *Log) Close() {
+	if l.limit != nil {
+		_ = l.kernel.WriteFile(limitFile, l.limit, 0o644)
+	}
+}
+
+// recordSize is how much of a line is written at once, in bytes. The kernel
+// cuts a record at 976 (kernel/printk/printk.c, PRINTKRB_RECORD_MAX).
+const recordSize = 900
+
+func (l *Log) write(level int, text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
+		for part := range slices.Chunk([]byte(line), recordSize) {
+			record := fmt.Sprintf("<%d>minos: %s\n", level, part)
+			if l.to == nil {
+				l.kept = append(l.kept, record)
+				continue
+			}
+			_, _ = io.WriteString(l.to, record)
+		}
+	}
+}
+
+// Say is a line for somebody who watches.
+func (l *Log) Say(line string) { l.write(levelInfo, line) }
+
+// Info is Say with a format.
+func (l *Log) Info(format string, args ...any) { l.Say(fmt.Sprintf(format, args...)) }
+
+// Warn tells of something that is not as it should be and does not stop the
+// boot. It goes into the report as well.
+func (l *Log) Warn(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	l.mu.Lock()
+	l.warnings = append(l.warnings, text)
+	l.mu.Unlock()
+	l.write(levelWarning, text)
+}
+
+// Note is Warn for something that is as it should be, and that whoever looks
+// after the device wants to find in the report.
+func (l *Log) Note(line string) { l.Warn("%s", line) }
+
+// Error is for what ends the boot.
+func (l *Log) Error(format string, args ...any) {
+	l.write(levelError, fmt.Sprintf(format, args...))
+}
+
+// Warnings are the lines that Warn got.
+func (l *Log) Warnings() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.warnings)
+}
+
+// Start says who speaks, and what is wrong with what it was told.
+func (l *Log) Start(conf config.Config) {
+	kernel, _ := l.kernel.Uname() // without its name the line is still useful
+	l.Info("%s %s on Linux %s, layout %s", imageName, version, kernel.Release, conf.Layout)
+	for _, w := range conf.Warnings {
+		l.Warn("%s", w)
+	}
+}
+
+// Found tells what will be booted, and from where.
+func (l *Log) Found(root layout.Root) {
+	var roles []string
+	for _, r := range root.Roles {
+		if r.Device != "" {
+			roles = append(roles, r.Name+"="+strings.TrimPrefix(r.Device, "/dev/"))
+		}
+	}
+	l.Info("%s %s: %s", root.Choice.What, root.Choice.Value, root.Choice.Reason)
+	l.Info("disk %s: %s", root.Disk, strings.Join(roles, " "))
+	for _, w := range root.Warnings {
+		l.Warn("%s", w)
+	}
+}
+
+// Built tells of the steps that did not go as planned.
+func (l *Log) Built(built mount.Built) {
+	for _, o := range built.Outcomes {
+		if o.Err != nil {
+			l.Warn("%s, ignoring: %v", o.Loss, o.Err)
+		}
+	}
+}
