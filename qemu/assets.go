@@ -32,6 +32,20 @@ func (c *Cache) Debian() (Debian, error) {
 	}, nil
 }
 
+// FullKernel returns Debian's kernel with the drivers of boards, its Image and
+// Modules alone, and makes them first where they are missing.
+func (c *Cache) FullKernel() (Debian, error) {
+	dir, err := c.Get("kernel", "1 "+debianSuite+" "+fullKernelPackage, func(dir string) error { return makeFullKernel(dir, c.Progress) })
+	if err != nil {
+		return Debian{}, err
+	}
+	version, err := moduleVersion(dir)
+	if err != nil {
+		return Debian{}, err
+	}
+	return Debian{Image: filepath.Join(dir, "Image"), Modules: filepath.Join(dir, "lib/modules", version)}, nil
+}
+
 // DemoDisk returns the image of the demo disk, not to be written to, and makes
 // it first where it is missing.
 func (c *Cache) DemoDisk() (string, error) {

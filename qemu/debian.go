@@ -80,11 +80,7 @@ func debianRecipe() string {
 func makeDebian(dir string, p *Progress) error {
 	archive := filepath.Join(dir, "packages.tar")
 	err := p.Step("downloading and unpacking Debian "+debianSuite+" for arm64 (about 25 s)", func() error {
-		// mmdebstrap chooses its ways by who it runs as. Below fakeroot and
-		// without a chroot, which unpacking does not need, it is the same for
-		// root, for others and in a container without privileges.
-		return run(nil, "fakeroot", "mmdebstrap", "--mode=chrootless", "--architectures=arm64", "--variant=extract",
-			"--include="+strings.Join(debianPackages(), ","), debianSuite, archive)
+		return unpackPackages(archive, debianPackages()...)
 	})
 	if err != nil {
 		return fmt.Errorf("cannot make the Debian root filesystem (is a mirror reachable?): %w", err)
@@ -94,10 +90,40 @@ func makeDebian(dir string, p *Progress) error {
 	})
 }
 
+// unpackPackages makes an archive of Debian packages and what they depend on.
+//
+// mmdebstrap chooses its ways by who it runs as. Below fakeroot and without a
+// chroot, which unpacking does not need, it is the same for root, for others
+// and in a container without privileges.
+func unpackPackages(archive string, packages ...string) error {
+	return run(nil, "fakeroot", "mmdebstrap", "--mode=chrootless", "--architectures=arm64", "--variant=extract",
+		"--include="+strings.Join(packages, ","), debianSuite, archive)
+}
+
+// makeFullKernel fills dir with Image and lib/modules/VERSION of the kernel that
+// has drivers for boards, which the cloud kernel lacks.
+func makeFullKernel(dir string, p *Progress) error {
+	return p.Step("downloading and unpacking Debian's full kernel for arm64 (about 25 s)", func() error {
+		archive := filepath.Join(dir, "packages.tar")
+		if err := unpackPackages(archive, fullKernelPackage); err != nil {
+			return fmt.Errorf("cannot get Debian's full kernel (is a mirror reachable?): %w", err)
+		}
+		if _, err := unpackKernel(archive, dir); err != nil {
+			return err
+		}
+		return os.Remove(archive)
+	})
+}
+
+const fullKernelPackage = "linux-image-arm64"
+
 func prepareDebian(dir, archive string) error {
 	masters, err := unpackKernel(archive, dir)
 	if err != nil {
 		return err
+	}
+	if masters["passwd.master"] == "" || masters["group.master"] == "" {
+		return fmt.Errorf("cannot use the Debian packages: they hold no %s{passwd,group}.master", accountMasters)
 	}
 	index, err := moduleIndex(dir)
 	if err != nil {
@@ -123,7 +149,7 @@ func prepareDebian(dir, archive string) error {
 const accountMasters = "usr/share/base-passwd/"
 
 // unpackKernel puts the kernel and its modules into dir and returns the
-// templates of passwd and group, by their names.
+// templates of passwd and group, by their names; none when there are none.
 func unpackKernel(archive, dir string) (masters map[string]string, err error) {
 	masters = map[string]string{}
 	err = readArchive(archive, func(h *tar.Header, name string, content io.Reader) error {
@@ -145,8 +171,8 @@ func unpackKernel(archive, dir string) (masters map[string]string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if !exists(filepath.Join(dir, "Image")) || masters["passwd.master"] == "" || masters["group.master"] == "" {
-		return nil, fmt.Errorf("cannot use the Debian packages: they hold no boot/vmlinuz-* or no %s{passwd,group}.master", accountMasters)
+	if !exists(filepath.Join(dir, "Image")) {
+		return nil, errors.New("cannot use the Debian packages: they hold no boot/vmlinuz-*")
 	}
 	return masters, nil
 }

@@ -66,3 +66,15 @@ func TestVolatileLeavesTheOverlayPartitionAlone(t *testing.T) {
 		t.Errorf("the volatile layer may take %d MiB, want at most a quarter of the memory, %d MiB", size, mostMiB)
 	}
 }
+
+// Layouts 1.7, statement 4: with reset a change of the root is gone in the next
+// boot, and what is on the data partition is there.
+func TestStatement1_7_4_ResetLeavesData(t *testing.T) {
+	t.Parallel()
+	image := writable(t)
+	bootOnce := func(do ...string) Result {
+		return boot(t, Case{Image: image, Change: keep, Append: []string{"rauc.slot=A", "minos.overlay=reset"}, Do: do})
+	}
+	bootOnce("write:/etc/x=1", "write:/data/x=1").did(t, "write:/etc/x=1 ok", "write:/data/x=1 ok")
+	bootOnce("read:/etc/x", "read:/data/x").did(t, "read:/etc/x ENOENT", `read:/data/x "1"`)
+}

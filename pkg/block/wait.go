@@ -41,9 +41,6 @@ func Watch(k sys.Kernel, sysfs string, driver func(modalias string)) (*Watcher, 
 		supers: map[string]probed{}, tables: map[string]string{}}, nil
 }
 
-// Close stops listening.
-func (w *Watcher) Close() error { return w.events.Close() }
-
 // OptionalWait is how much longer than the required roles the optional ones
 // may take: they are on the same disk, and its partitions come together.
 const OptionalWait = 2 * time.Second
