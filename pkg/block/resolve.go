@@ -58,11 +58,10 @@ type Match struct {
 // Resolution is what the roles mean on the devices that are known.
 type Resolution struct {
 	Disk     string           // the boot disk; "" while there is none
-	Why      string           // why it is this one, when there was a choice
 	Matches  map[string]Match // by role
 	Missing  []Want           // roles without a partition on the boot disk
 	Twins    []Device         // several disks that could each be the boot disk
-	Rejected []Device         // disks that could have been it and lost
+	Rejected []Device         // removable disks that could have been it and lost
 }
 
 // Facts is what a resolution looks at.
@@ -97,11 +96,6 @@ func Resolve(f Facts, wants []Want, by Selector) Resolution {
 		return none
 	case 1:
 		found[0].Rejected = rejected
-		if !by.Empty() {
-			found[0].Why = "minos.disk=" + by.String()
-		} else if len(rejected) > 0 {
-			found[0].Why = "it is not removable"
-		}
 		return found[0]
 	}
 	for _, r := range found {

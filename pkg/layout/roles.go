@@ -94,7 +94,7 @@ func find(m Machine, roles, twin []role) (partitions, error) {
 // disksLeft names the disks that could have been the boot disk too.
 func disksLeft(r block.Resolution) (warnings []string) {
 	for _, d := range r.Rejected {
-		warnings = append(warnings, fmt.Sprintf("the disk %s could be the boot disk too, but %s is, because %s, ignoring: %s", d.Name, r.Disk, r.Why, d.Name))
+		warnings = append(warnings, fmt.Sprintf("the disk %s could be the boot disk too, but %s is, because it is not removable, ignoring: %s", d.Name, r.Disk, d.Name))
 	}
 	return warnings
 }

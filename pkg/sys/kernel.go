@@ -111,7 +111,6 @@ type Processes interface {
 // Uname is what uname(2) says.
 type Uname struct {
 	Release string // "6.12.48-cloud-arm64": the directory below /lib/modules
-	Machine string // "aarch64"
 }
 
 // FileInfo is what is known of a file.
@@ -130,8 +129,6 @@ func (i FileInfo) Executable() bool {
 type Statfs struct {
 	Magic    int64 // the kernel's number of the type, unix.OVERLAYFS_SUPER_MAGIC
 	ReadOnly bool  // writes fail with EROFS
-	Free     int64 // bytes a process with root's rights may still write
-	Total    int64 // bytes
 }
 
 // Device is an open block device.

@@ -37,7 +37,7 @@ func (Linux) Uname() (Uname, error) {
 	if err := unix.Uname(&u); err != nil {
 		return Uname{}, fmt.Errorf("uname: %w", err)
 	}
-	return Uname{Release: text(u.Release[:]), Machine: text(u.Machine[:])}, nil
+	return Uname{Release: text(u.Release[:])}, nil
 }
 
 // text cuts a C string at its NUL.

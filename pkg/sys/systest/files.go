@@ -100,7 +100,7 @@ func (k *Kernel) Statfs(name string) (sys.Statfs, error) {
 		return sys.Statfs{}, err
 	}
 	f := p.mount.fs
-	return sys.Statfs{Magic: f.magic, ReadOnly: p.mount.readOnly || !f.writable, Free: f.free, Total: f.free}, nil
+	return sys.Statfs{Magic: f.magic, ReadOnly: p.mount.readOnly || !f.writable}, nil
 }
 
 // write makes one change to the tree: it writes the trace, finds the place and

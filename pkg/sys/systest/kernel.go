@@ -53,7 +53,7 @@ type rule struct {
 func New(cmdline string, initramfs ...string) *Kernel {
 	k := &Kernel{
 		left:   -1,
-		uname:  sys.Uname{Release: "6.12.0-test", Machine: "aarch64"},
+		uname:  sys.Uname{Release: "6.12.0-test"},
 		known:  map[string]bool{},
 		loaded: map[string]bool{},
 		proc: makeTree([]string{

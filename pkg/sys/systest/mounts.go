@@ -20,7 +20,7 @@ var readOnlyTypes = map[string]bool{"squashfs": true, "erofs": true, "iso9660": 
 func (k *Kernel) newFilesystem(kind string, root *node) *filesystem {
 	k.nextDev++
 	return &filesystem{kind: kind, layers: []*node{root}, writable: !readOnlyTypes[kind],
-		magic: magics[kind], free: 64 << 20, dev: k.nextDev, log: &journal{}}
+		magic: magics[kind], dev: k.nextDev, log: &journal{}}
 }
 
 // Mount implements sys.Mounts.

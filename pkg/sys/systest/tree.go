@@ -81,7 +81,6 @@ type filesystem struct {
 	layers   []*node // top first; only layers[0] is written, when it is the upper
 	writable bool    // false for a read-only type, and an overlay without an upper
 	magic    int64
-	free     int64
 	dev      uint64
 	log      *journal // of a disk: what a power cut may take back
 }
