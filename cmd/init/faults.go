@@ -4,6 +4,7 @@ package main
 
 import (
 	"github.com/minos-os/minos-init/pkg/config"
+	"github.com/minos-os/minos-init/pkg/slots/ubootenv"
 	"github.com/minos-os/minos-init/pkg/sys"
 )
 
@@ -16,6 +17,8 @@ func plantFault(conf config.Config) error {
 	case "runtime": // one that nothing can catch
 		go func() { panic("planted beyond every recover") }()
 		select {}
+	case "primary-before-shadow": // a cut then finds a shadow of another time
+		ubootenv.PlantedFault = fault
 	}
 	return nil
 }

@@ -21,16 +21,17 @@ const module = "github.com/minos-os/minos-init/"
 // mayImport is the table of rooms: what each package may import of ours. An
 // arrow that is not here points up, or past a room.
 var mayImport = map[string][]string{
-	"pkg/sys":         {},
-	"pkg/sys/systest": {"pkg/sys"},
-	"pkg/config":      {},
-	"pkg/report":      {},
-	"pkg/slots":       {},
-	"pkg/block":       {"pkg/sys"},
-	"pkg/kmod":        {"pkg/sys"},
-	"pkg/mount":       {"pkg/sys"},
-	"pkg/layout":      {"pkg/block", "pkg/config", "pkg/mount", "pkg/report", "pkg/slots", "pkg/sys"},
-	"cmd/init":        {"pkg/block", "pkg/config", "pkg/kmod", "pkg/layout", "pkg/mount", "pkg/report", "pkg/sys"},
+	"pkg/sys":            {},
+	"pkg/sys/systest":    {"pkg/sys"},
+	"pkg/config":         {},
+	"pkg/report":         {},
+	"pkg/slots":          {},
+	"pkg/slots/ubootenv": {},
+	"pkg/block":          {"pkg/sys"},
+	"pkg/kmod":           {"pkg/sys"},
+	"pkg/mount":          {"pkg/sys"},
+	"pkg/layout":         {"pkg/block", "pkg/config", "pkg/mount", "pkg/report", "pkg/slots", "pkg/sys"},
+	"cmd/init":           {"pkg/block", "pkg/config", "pkg/kmod", "pkg/layout", "pkg/mount", "pkg/report", "pkg/slots/ubootenv", "pkg/sys"},
 	// The builder reads the keys and writes the index that init reads: each
 	// has one home.
 	"initramfs": {"pkg/config", "pkg/kmod"},
