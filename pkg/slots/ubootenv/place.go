@@ -5,6 +5,11 @@ import "fmt"
 // sector is what a disk writes as a whole, or not at all.
 const sector = 512
 
+// maxSize is more than any U-Boot has; its boards have from 4 to 128 KiB, and a
+// few 512. What a configuration says beyond that is a slip, and would take the
+// memory of a small device.
+const maxSize = 1 << 20
+
 // Place says where in a partition the environment is. All numbers are bytes
 // and multiples of 512; a negative offset says that there is no such thing.
 type Place struct {
@@ -46,8 +51,8 @@ func (p Place) isPair() bool { return p.Second >= 0 }
 // inside it. What is only for safety, shadow and torn copy, is left out where
 // the partition ends before it: a device with a small partition has to boot.
 func (p Place) within(size int64) (Place, error) {
-	if p.Offset < 0 || p.Size <= 0 {
-		return p, fmt.Errorf("an environment of %d bytes at %d can be nowhere", p.Size, p.Offset)
+	if p.Offset < 0 || p.Size <= 0 || p.Size > maxSize {
+		return p, fmt.Errorf("there is no environment of %d bytes at %d; correct the configuration", p.Size, p.Offset)
 	}
 	if p.isPair() {
 		p.Shadow = -1

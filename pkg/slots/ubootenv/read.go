@@ -143,15 +143,14 @@ func surveyPair(dev Device, place Place) (state, error) {
 		return state{Copy: second.copyFrom(Second, place), replaced: first, foreign: foreign[0]}, nil
 	}
 	s := state{Copy: Copy{Torn: first.err, Protected: true, Header: WithFlags}, replaced: first}
-	for i, b := range []block{first, second} {
-		if foreign[i] != nil {
-			return s, foreign[i]
-		}
-		if b.bytes == nil {
-			return s, b.err
-		}
+	if first.bytes == nil {
+		// What cannot be read may be valid, and is never replaced by defaults.
+		s.replaced = second
 	}
-	return s, nil
+	if s.replaced.bytes == nil {
+		return s, first.err
+	}
+	return s, errors.Join(foreign[:]...)
 }
 
 // firstIsNewer is the rule of a U-Boot whose environment is on a block device
