@@ -19,25 +19,25 @@ type machine struct {
 }
 
 // boot is the story of a boot, in the order in which somebody at the console
-// sees it. It returns only when it failed.
-func boot(m machine, log *Log) error {
+// sees it. It returns only when it failed, with the root it had come to.
+func boot(m machine, log *Log) (root layout.Root, err error) {
 	k, line := m.kernel, newTimeline(m.kernel)
 	if err := mountAPI(k); err != nil {
-		return failure{"api", err}
+		return root, failure{"api", err}
 	}
 	log.Open()
 	conf, err := readConfig(k)
 	if err != nil {
-		return failure{"config", err}
+		return root, failure{"config", err}
 	}
 	restartOnPanic(k, log, conf)
 	log.Start(conf)
 	lay, err := layout.ByName(conf.Layout)
 	if err != nil {
-		return failure{"config", fmt.Errorf("cannot choose a layout: %w", err)}
+		return root, failure{"config", fmt.Errorf("cannot choose a layout: %w", err)}
 	}
 	if err := plantFault(conf); err != nil {
-		return failure{"fault", err}
+		return root, failure{"fault", err}
 	}
 	breakAt(m, log, conf, config.Early)
 	line.Mark("config")
@@ -45,14 +45,14 @@ func boot(m machine, log *Log) error {
 	modules := openModules(k, log)
 	disks, err := block.Watch(k, sysfs, modules.Device)
 	if err != nil {
-		return failure{"disk", fmt.Errorf("cannot watch the devices: %w", err)}
+		return root, failure{"disk", fmt.Errorf("cannot watch the devices: %w", err)}
 	}
 	modules.Begin(lay.Filesystems)
-	root, err := lay.Prepare(layout.Machine{
+	root, err = lay.Prepare(layout.Machine{
 		Kernel: k, Config: conf, Disks: disks, Timeout: waitTime(conf, lay), Settle: modules.Settle, Say: log.Say,
 	})
 	if err != nil {
-		return failure{"disk", fmt.Errorf("cannot find the boot disk: %w", err)}
+		return root, failure{"disk", fmt.Errorf("cannot find the boot disk: %w", err)}
 	}
 	log.Found(root)
 	breakAt(m, log, conf, config.Disk)
@@ -61,7 +61,7 @@ func boot(m machine, log *Log) error {
 	env := mount.Env{Kernel: k, Modules: modules, Say: log.Note}
 	built, err := mount.Build(env, root.Steps, m.schedule)
 	if err != nil {
-		return err
+		return root, err
 	}
 	log.Built(built)
 	breakAt(m, log, conf, config.LayoutChosen)
@@ -70,14 +70,14 @@ func boot(m machine, log *Log) error {
 	init, err := mount.FindInit(k, root.Path, conf.Init)
 	if err != nil {
 		built.Undo(env)
-		return failure{"init", fmt.Errorf("cannot start %s %s: %w", root.Choice.What, root.Choice.Value, err)}
+		return root, failure{"init", fmt.Errorf("cannot start %s %s: %w", root.Choice.What, root.Choice.Value, err)}
 	}
 	breakAt(m, log, conf, config.Handover)
 	line.Mark("handover")
 	handover := prepareHandover(m, log, conf, root, init, line)
 	leaveReport(m, log, bootReport(log, lay, root, built, modules, line))
 	if err := mount.SwitchRoot(k, handover, log.Close); err != nil {
-		return failure{"handover", fmt.Errorf("cannot enter the new root: %w", err)}
+		return root, failure{"handover", fmt.Errorf("cannot enter the new root: %w", err)}
 	}
-	return nil
+	return root, nil
 }

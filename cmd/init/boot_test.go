@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/minos-os/minos-init/pkg/mount"
+	"github.com/minos-os/minos-init/pkg/slots/ubootenv"
 	"github.com/minos-os/minos-init/pkg/sys/systest"
 	"golang.org/x/sys/unix"
 )
@@ -56,6 +57,35 @@ func gpt() *systest.Disk {
 	}
 	return d
 }
+
+// state puts a boot state on a card: variables, with semicolons between.
+func state(d *systest.Disk, variables string) *systest.Disk {
+	var env ubootenv.Env
+	for v := range strings.SplitSeq(variables, ";") {
+		name, value, _ := strings.Cut(v, "=")
+		if err := env.Set(name, value); err != nil {
+			panic(err)
+		}
+	}
+	block, err := env.Encode(0x4000, ubootenv.Plain, 0, 0xff)
+	if err != nil {
+		panic(err)
+	}
+	return raw(d, block)
+}
+
+// raw puts bytes at the start of the card's partition of the boot state.
+func raw(d *systest.Disk, b []byte) *systest.Disk {
+	for _, p := range d.Parts {
+		if p.Number == 9 {
+			p.Raw = b
+		}
+	}
+	return d
+}
+
+// three is the boot state of a new card.
+const three = "BOOT_ORDER=A B;BOOT_A_LEFT=3;BOOT_B_LEFT=3"
 
 // named is a disk under another name, as another driver would give it.
 func named(d *systest.Disk, name string) *systest.Disk {
@@ -137,6 +167,26 @@ func scenarios() []scenario {
 		{name: "gpt", cmdline: "rauc.slot=B", disk: gpt(), ends: toInit}, // 1.7.19
 		{name: "fstab", cmdline: "rauc.slot=A", disk: with(card(), 6, append(rootfsFiles[:len(rootfsFiles):len(rootfsFiles)],
 			"etc/fstab=# / is a comment\nLABEL=data /data ext4\n/dev/vda6  /  ext4 rw\n")...), ends: toInit},
+		// init is the bootchooser: nobody named a slot.
+		{name: "pick", cmdline: "quiet", disk: state(card(), three), ends: toInit, check: stateIs("BOOT_ORDER=A B;BOOT_A_LEFT=2;BOOT_B_LEFT=3;BOOT_A_FROM=3;BOOT_A_NOW=2")},
+		{name: "pick-b", cmdline: "quiet", disk: state(card(), "BOOT_ORDER=A B;BOOT_A_LEFT=0;BOOT_B_LEFT=a;BOOT_GOOD=B"), ends: toInit,
+			check: stateIs("BOOT_ORDER=A B;BOOT_A_LEFT=0;BOOT_B_LEFT=9;BOOT_GOOD=B;BOOT_B_FROM=a;BOOT_B_NOW=9")},
+		{name: "pick-last-attempt", cmdline: "quiet", disk: state(used(), "BOOT_ORDER=A B;BOOT_A_LEFT=1;BOOT_B_LEFT=3;BOOT_A_FROM=3;BOOT_A_NOW=1"), ends: toInit,
+			check: changeIs(false)},
+		{name: "pick-exhausted", cmdline: "quiet", disk: state(card(), "BOOT_ORDER=A B;BOOT_A_LEFT=0;BOOT_B_LEFT=0;BOOT_GOOD=B;BOOT_EXHAUSTED=1"), ends: toInit,
+			check: stateIs("BOOT_ORDER=A B;BOOT_A_LEFT=0;BOOT_B_LEFT=0;BOOT_GOOD=B;BOOT_EXHAUSTED=2")},
+		{name: "pick-blank", cmdline: "quiet", disk: card(), ends: toInit, check: stateIs("BOOT_ORDER=A B;BOOT_A_LEFT=2;BOOT_B_LEFT=3;BOOT_A_FROM=3;BOOT_A_NOW=2")},
+		{name: "pick-damaged", cmdline: "quiet", disk: raw(card(), []byte("no environment at all")), ends: toInit,
+			check: stateIs("BOOT_ORDER=A B;BOOT_A_LEFT=2;BOOT_B_LEFT=3;BOOT_A_FROM=3;BOOT_A_NOW=2")},
+		{name: "pick-unwritable", cmdline: "quiet", disk: state(card(), three), ends: toInit, check: stateIs(three),
+			break_: func(k *systest.Kernel) { k.Fail("open /dev/vda9 for writing", unix.EROFS) }},
+		{name: "pick-not-ours", cmdline: "quiet", disk: filesystem(card(), 9), ends: toInit},
+		{name: "pick-without-state", cmdline: "quiet", disk: without(card(), 9), ends: toInit},
+		{name: "pick-failing", cmdline: "quiet panic=0", disk: blank(state(card(), three+";BOOT_GOOD=B"), 6), ends: "reboot",
+			check: stateIs("BOOT_ORDER=A B;BOOT_A_LEFT=2;BOOT_B_LEFT=3;BOOT_GOOD=B;BOOT_A_FROM=3;BOOT_A_NOW=2")},
+		{name: "invalid-name", cmdline: "rauc.slot=b", disk: state(card(), "BOOT_ORDER=B A;BOOT_A_LEFT=3;BOOT_B_LEFT=3"), ends: toInit, // 1.7.2
+			check: stateIs("BOOT_ORDER=B A;BOOT_A_LEFT=3;BOOT_B_LEFT=3")},
+		{name: "passed-over", cmdline: "rauc.slot=B", disk: state(card(), three), ends: toInit, check: stateIs(three)},
 		{name: "panic-stays", cmdline: "rauc.slot=B panic=0", disk: without(card(), 8), ends: "stay"},
 		{name: "onfail-poweroff", cmdline: "rauc.slot=B minos.onfail=poweroff panic=-1", disk: without(card(), 8), ends: "poweroff"},
 	}
@@ -295,6 +345,32 @@ func changeIs(visible bool) func(*testing.T, *systest.Kernel) {
 			t.Errorf("the file of the earlier boot is visible: %v, want %v", err == nil, visible)
 		}
 	}
+}
+
+// stateIs looks at the variables of the boot state after the boot.
+func stateIs(want string) func(*testing.T, *systest.Kernel) {
+	return func(t *testing.T, k *systest.Kernel) {
+		t.Helper()
+		found, _, err := ubootenv.Decode(k.Bytes("/dev/vda9", 0, 0x4000))
+		var got []string
+		for _, name := range found.Names() {
+			value, _ := found.Get(name)
+			got = append(got, name+"="+value)
+		}
+		if text := strings.Join(got, ";"); err != nil || text != want {
+			t.Errorf("the boot state is %s (%v), want %s", text, err, want)
+		}
+	}
+}
+
+// filesystem puts one on a partition of the card that should have none.
+func filesystem(d *systest.Disk, number int) *systest.Disk {
+	for _, p := range d.Parts {
+		if p.Number == number {
+			p.FS = "ext4"
+		}
+	}
+	return d
 }
 
 // standsIn looks at layouts 1.7, statement 20: a write to the directory that

@@ -10,6 +10,7 @@ import (
 
 	"github.com/minos-os/minos-init/pkg/block"
 	"github.com/minos-os/minos-init/pkg/config"
+	"github.com/minos-os/minos-init/pkg/layout"
 	"github.com/minos-os/minos-init/pkg/mount"
 	"github.com/minos-os/minos-init/pkg/report"
 	"github.com/minos-os/minos-init/pkg/sys"
@@ -38,19 +39,24 @@ func stepOf(err error) string {
 }
 
 // end tells what failed and ends the machine's run, so that the bootloader can
-// fall back. It is the only way in which a failed boot ends.
-func end(m machine, log *Log, err error) error {
+// fall back. It is the only way in which a failed boot ends. root is as far as
+// the boot had come.
+func end(m machine, log *Log, root layout.Root, err error) error {
 	k := m.kernel
 	log.Open() // the boot may have failed before it did
 	conf, confErr := readConfig(k)
 	if confErr != nil {
 		conf = config.Parse(nil, nil)
 	}
-	next := decideEnd(conf)
+	next := decideEnd(conf, root.OnTrial)
 	tellFailure(k, log, err, next)
+	leave := func() error { return root.Evidence.Leave(k, stepOf(err), err.Error(), bootID(k)) }
+	if err := within(5*time.Second, leave); err != nil {
+		log.Warn("the boot state does not say why this boot failed, ignoring: %v", err)
+	}
 	shellOnError(m, log, conf)
-
-	syncAtMost(k, 5*time.Second)
+	// Best effort: the machine restarts in any case.
+	_ = within(5*time.Second, func() error { k.Sync(); return nil })
 	if next.pause > 0 {
 		k.Sleep(next.pause)
 	}
@@ -96,6 +102,12 @@ func rememberFailure(k sys.Kernel, line string) {
 	}
 }
 
+// bootID is the kernel's name for this run of the machine, "" when it has none.
+func bootID(k sys.Kernel) string {
+	id, _ := k.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(id))
+}
+
 // ending is how the machine's run ends after a failure.
 type ending struct {
 	how   sys.Ending
@@ -110,9 +122,14 @@ const stay sys.Ending = "stay"
 // device that nobody is near to.
 const defaultPause = 10 * time.Second
 
+// trialPause is for a system on trial: the one that is known to be better is
+// waiting.
+const trialPause = 3 * time.Second
+
 // decideEnd weighs minos.onfail= and panic=. A release image has no shell to
-// offer, and none waits for a person who has not asked for it.
-func decideEnd(conf config.Config) ending {
+// offer, and none waits for a person who has not asked for it. A system on
+// trial restarts whatever they say, and soon.
+func decideEnd(conf config.Config, onTrial bool) ending {
 	pause := defaultPause
 	if conf.Panic.Set && conf.Panic.Seconds != 0 {
 		pause = time.Duration(max(conf.Panic.Seconds, 0)) * time.Second
@@ -122,6 +139,9 @@ func decideEnd(conf config.Config) ending {
 		in = "at once"
 	}
 	switch {
+	case onTrial:
+		pause = min(pause, trialPause)
+		return ending{sys.Restart, pause, fmt.Sprintf("the machine restarts in %.0f s, since this system is on trial and another was good", pause.Seconds())}
 	case conf.OnFail == config.Halt:
 		return ending{sys.Halt, 0, "the machine halts (minos.onfail=halt)"}
 	case conf.OnFail == config.PowerOff:
@@ -132,12 +152,13 @@ func decideEnd(conf config.Config) ending {
 	return ending{sys.Restart, pause, "the machine restarts " + in}
 }
 
-// syncAtMost asks for everything to be written, but does not wait for a disk
-// that has stopped answering.
-func syncAtMost(k sys.Kernel, limit time.Duration) {
-	done := sys.Go(func() error { k.Sync(); return nil })
+// within does something that a disk which has stopped answering could make take
+// for ever, and goes on without it then.
+func within(limit time.Duration, do func() error) error {
 	select {
-	case <-done:
+	case err := <-sys.Go(do):
+		return err
 	case <-time.After(limit):
+		return fmt.Errorf("it took more than %v", limit)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/minos-os/minos-init/pkg/layout"
 	"github.com/minos-os/minos-init/pkg/sys"
 )
 
@@ -28,11 +29,12 @@ func main() {
 // run boots the machine, and ends its run when that cannot be done.
 func run(m machine) {
 	log := newLog(m.kernel)
-	err := sys.Guard(func() error { return boot(m, log) })
+	var root layout.Root
+	err := sys.Guard(func() (err error) { root, err = boot(m, log); return err })
 	if err == nil {
 		return // only the kernel of a test comes back from an exec
 	}
-	if err := sys.Guard(func() error { return end(m, log, err) }); err != nil {
+	if err := sys.Guard(func() error { return end(m, log, root, err) }); err != nil {
 		log.Error("%v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/minos-os/minos-init/pkg/mount"
+	"github.com/minos-os/minos-init/pkg/slots/ubootenv"
 	"github.com/minos-os/minos-init/pkg/sys/systest"
 )
 
@@ -14,6 +15,10 @@ import (
 type cutScenario struct {
 	name    string
 	cmdline string
+	// state is the boot state before it, "" for none, and left are the attempts
+	// that slot A may have after the boot that follows the cut.
+	state string
+	left  []string
 	// overlay are the files on the overlay partition before it.
 	overlay []string
 	// mustShow are files of an earlier boot that have to be in the new root
@@ -45,6 +50,9 @@ func TestPowerCutAtEveryCall(t *testing.T) {
 		{name: "first upper", cmdline: "rauc.slot=A"},
 		{name: "adopted upper", cmdline: "rauc.slot=A",
 			overlay: []string{"a/upper/mine=1", "a/work/work/"}, mustShow: []string{"mine"}},
+		// A cut takes no attempt, or one; never more, and never the state.
+		{name: "attempt", cmdline: "quiet", state: "BOOT_ORDER=A B;BOOT_A_LEFT=6;BOOT_B_LEFT=3", left: []string{"5", "4"},
+			overlay: []string{same, "a/upper/mine=1", "a/work/work/"}, mustShow: []string{"mine"}},
 		{name: "settled", cmdline: "rauc.slot=A",
 			overlay: []string{same, "a/upper/mine=1", "a/work/work/"}, mustShow: []string{"mine"}},
 		{name: "changed root filesystem", cmdline: "rauc.slot=A",
@@ -59,7 +67,13 @@ func TestPowerCutAtEveryCall(t *testing.T) {
 }
 
 // cardWith is the card with these files on its overlay partition.
-func (s cutScenario) cardWith() *systest.Disk { return with(card(), 3, s.overlay...) }
+func (s cutScenario) cardWith() *systest.Disk {
+	d := with(card(), 3, s.overlay...)
+	if s.state == "" {
+		return d
+	}
+	return state(d, s.state)
+}
 
 func (s cutScenario) run(t *testing.T) {
 	whole := systest.New(s.cmdline)
@@ -130,6 +144,13 @@ func (s cutScenario) judge(t *testing.T, where string, disks []*systest.Disk) {
 	start(k, mount.InOrder)
 	if k.Ended() != toInit || strings.Contains(k.Trace(), "degraded=") {
 		t.Fatalf("%s: the next boot ended with %q:\n%s", where, k.Ended(), k.Trace())
+	}
+	if s.left != nil {
+		env, _, err := ubootenv.Decode(k.Bytes("/dev/vda9", 0, 0x4000))
+		left, _ := env.Get("BOOT_A_LEFT")
+		if err != nil || !slices.Contains(s.left, left) {
+			t.Fatalf("%s: the boot state has %q attempts left (%v), want one of %q", where, left, err, s.left)
+		}
 	}
 	left := k.Files("/run/initramfs/overlay")
 	for _, f := range s.mustKeep {

@@ -25,12 +25,12 @@ var mayImport = map[string][]string{
 	"pkg/sys/systest":    {"pkg/sys"},
 	"pkg/config":         {},
 	"pkg/report":         {},
-	"pkg/slots":          {},
+	"pkg/slots":          {"pkg/slots/ubootenv"},
 	"pkg/slots/ubootenv": {},
 	"pkg/block":          {"pkg/sys"},
 	"pkg/kmod":           {"pkg/sys"},
 	"pkg/mount":          {"pkg/sys"},
-	"pkg/layout":         {"pkg/block", "pkg/config", "pkg/mount", "pkg/report", "pkg/slots", "pkg/sys"},
+	"pkg/layout":         {"pkg/block", "pkg/config", "pkg/mount", "pkg/report", "pkg/slots", "pkg/slots/ubootenv", "pkg/sys"},
 	"cmd/init":           {"pkg/block", "pkg/config", "pkg/kmod", "pkg/layout", "pkg/mount", "pkg/report", "pkg/slots/ubootenv", "pkg/sys"},
 	// The builder reads the keys and writes the index that init reads: each
 	// has one home.

@@ -14,6 +14,7 @@ type Want struct {
 	Label    string // the label of the filesystem on it
 	Number   int    // the partition's number where there are no names
 	Required bool   // without it there is no boot
+	Else     string // a role that does as well, where this one is required
 	// LabelLast is for what an updater writes whole, label included, into the
 	// partitions of both slots: its label tells nothing while a number does.
 	LabelLast bool
@@ -183,7 +184,10 @@ func (f Facts) labelled(parts []Device, label string) (found []Device) {
 
 // complete tells whether all required roles are there.
 func (r Resolution) complete() bool {
-	return !slices.ContainsFunc(r.Missing, func(w Want) bool { return w.Required })
+	return !slices.ContainsFunc(r.Missing, func(w Want) bool {
+		_, does := r.Matches[w.Else]
+		return w.Required && !does
+	})
 }
 
 // MissingError says that no disk has the required roles.
@@ -197,9 +201,15 @@ type MissingError struct {
 func (e *MissingError) Error() string {
 	var needed []string
 	for _, w := range e.Wants {
-		if w.Required {
-			needed = append(needed, w.String())
+		if !w.Required {
+			continue
 		}
+		before := slices.IndexFunc(e.Wants, func(other Want) bool { return other.Role == w.Else })
+		if last := len(needed) - 1; w.Else != "" && before >= 0 && last >= 0 && strings.HasPrefix(needed[last], w.Else+" ") {
+			needed[last] += " or " + w.String()
+			continue
+		}
+		needed = append(needed, w.String())
 	}
 	which := "disk"
 	if !e.By.Empty() {

@@ -207,6 +207,9 @@ func (w *Watcher) next(timeout time.Duration) (came bool, err error) {
 	return true, nil
 }
 
+// Partitions are the partitions of a disk, by number.
+func (w *Watcher) Partitions(disk string) []Device { return w.known.Partitions(disk) }
+
 // facts are what is known of the devices, read when it is asked for.
 func (w *Watcher) facts() Facts {
 	return Facts{

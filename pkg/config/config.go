@@ -25,6 +25,7 @@ type Config struct {
 	Panic      Panic             // panic= in seconds; not set
 	Init       string            // init=, an absolute path; "", not given
 	Parts      map[string]string // minos.part.ROLE=, by role: a GPT name or a number; none, and then nil
+	BootState  EnvPlace          // minos.bootstate=; 0x4000 bytes at 0
 	Breaks     []Stage           // minos.break= and rd.break, each once, in the order given; none
 	Slots      []string          // every value of rauc.slot= in order, as written, valid or not; none
 	Root       string            // root= as the bootloader passed it: reported, not obeyed; ""
@@ -35,6 +36,12 @@ type Config struct {
 
 // DefaultLayout is the layout of an image that names none.
 const DefaultLayout = "slots"
+
+// EnvPlace is where a U-Boot environment lies on its partition, in bytes.
+type EnvPlace struct {
+	Offset, Size int64
+	Second       int64 // the offset of the other copy of a redundant pair; -1, there is none
+}
 
 // OverlayPolicy is what becomes of the changes that earlier boots made to the
 // root.
@@ -97,7 +104,7 @@ func (c Config) Has(key string) bool {
 // Parse reads both sources. It never fails: a word that is not understood
 // becomes a warning, and what was set before it stays.
 func Parse(conf, cmdline []byte) Config {
-	c := Config{Layout: DefaultLayout, Overlay: Keep, Timestamps: true}
+	c := Config{Layout: DefaultLayout, Overlay: Keep, Timestamps: true, BootState: EnvPlace{Size: 0x4000, Second: -1}}
 	keys := Keys()
 	for _, line := range fileLines(conf) {
 		where := fmt.Sprintf("%s, line %d", FileName, line.number)

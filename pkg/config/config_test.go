@@ -14,7 +14,7 @@ import (
 var withoutWords = cmpopts.IgnoreFields(Config{}, "Words")
 
 func defaults(change func(*Config)) Config {
-	c := Config{Layout: "slots", Overlay: "keep", Timestamps: true}
+	c := Config{Layout: "slots", Overlay: "keep", Timestamps: true, BootState: EnvPlace{0, 0x4000, -1}}
 	if change != nil {
 		change(&c)
 	}
@@ -52,6 +52,8 @@ func TestParse(t *testing.T) {
 		{"disk", "minos.disk=mmc", "minos.disk=PTUUID=6d696e6f-732d-696e-6974-000000000001", defaults(func(c *Config) {
 			c.Disk = "PTUUID=6d696e6f-732d-696e-6974-000000000001"
 		})},
+		{"boot state", "", "minos.bootstate=0x1000,8192", defaults(func(c *Config) { c.BootState = EnvPlace{0x1000, 8192, -1} })},
+		{"boot state in two copies", "", "minos.bootstate=0,0x4000,0x4000", defaults(func(c *Config) { c.BootState = EnvPlace{0, 0x4000, 0x4000} })},
 		{"timestamps", "minos.timestamps=0", "", defaults(func(c *Config) { c.Timestamps = false })},
 		{"timestamps back on", "minos.timestamps=0", "minos.timestamps=1", defaults(nil)},
 		{"keys are exact", "", "minos_overlay=reset minos.over_lay minos-overlay=reset", defaults(func(c *Config) {

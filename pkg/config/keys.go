@@ -33,6 +33,7 @@ func Keys() []Key {
 		{"minos.overlay", "keep, reset, volatile", string(Keep), "what becomes of the changes that earlier boots made to the root", setOverlay},
 		{"minos.onfail", "reboot, halt, poweroff, shell", "not given: panic= decides, then a reboot", "what to do when the boot has failed", setOnFail},
 		{"minos.part.ROLE", "NAME or NUMBER", "the layout's own names and numbers", "the partition that has a role, by its GPT name or its number", setPart},
+		{"minos.bootstate", "OFFSET,SIZE or OFFSET,SIZE,OFFSET", "0,0x4000", "where the U-Boot environment lies on the boot state partition, in bytes, and its second copy", setBootState},
 		{"minos.break", "early, disk, layout, handover", "none", "stages at which a debug image opens a shell", setBreak},
 		{"minos.timestamps", "0, 1", "1", "tell systemd when init began, for systemd-analyze", setTimestamps},
 		{"rauc.slot", "A, B", "not given", "the slot that the bootloader picked", setSlot},
@@ -106,6 +107,27 @@ func setPart(c *Config, role string, w Word) error {
 		c.Parts = map[string]string{}
 	}
 	c.Parts[role] = w.Value
+	return nil
+}
+
+// setBootState reads the numbers as fw_env.config writes them.
+func setBootState(c *Config, _ string, w Word) error {
+	var numbers []int64
+	for text := range strings.SplitSeq(w.Value, ",") {
+		n, err := strconv.ParseInt(text, 0, 48)
+		if err != nil || n < 0 {
+			numbers = nil
+			break
+		}
+		numbers = append(numbers, n)
+	}
+	if len(numbers) != 2 && len(numbers) != 3 {
+		return unexpected(w, "an offset and a size in bytes, and the offset of the second copy when there is one, for example 0x0,0x4000")
+	}
+	c.BootState = EnvPlace{Offset: numbers[0], Size: numbers[1], Second: -1}
+	if len(numbers) == 3 {
+		c.BootState.Second = numbers[2]
+	}
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/minos-os/minos-init/pkg/config"
 	"github.com/minos-os/minos-init/pkg/mount"
 	"github.com/minos-os/minos-init/pkg/report"
+	"github.com/minos-os/minos-init/pkg/slots"
 	"github.com/minos-os/minos-init/pkg/sys"
 )
 
@@ -60,12 +61,39 @@ type Root struct {
 	Roles    []report.Role
 	Warnings []string
 	Lowest   block.Device // the partition behind the lowest layer
+	// OnTrial tells that another system is known to be better than this one.
+	OnTrial  bool
+	Evidence Evidence
 
 	Steps   []mount.Step
 	Path    string        // where it is mounted once the steps are done
 	Overlay mount.Overlay // of the step "root", when that is done in full
 	Upper   string        // what becomes of the upper then: "keep", "reset" or "volatile"
 	StandIn mount.Overlay // of the step "root", when it had to be replaced
+}
+
+// Evidence is where a failed boot can leave a word for whoever comes next. The
+// zero value is nowhere.
+type Evidence struct {
+	device string
+	slot   slots.Slot
+}
+
+// Leave writes why the boot failed, durably. It replaces what an earlier boot
+// of the same slot left.
+func (e Evidence) Leave(k sys.Kernel, step, reason, bootID string) error {
+	if e.device == "" {
+		return nil
+	}
+	dev, err := k.WriteDevice(e.device)
+	if err != nil {
+		return err
+	}
+	defer dev.Close()
+	if err := (slots.Evidence{Slot: e.slot, Step: step, Error: reason, Boot: bootID}).Write(dev); err != nil {
+		return err
+	}
+	return dev.Sync()
 }
 
 // Places in the initramfs.

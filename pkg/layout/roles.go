@@ -21,14 +21,17 @@ type role struct {
 	// perSlot marks what there is one of for each slot: an updater writes its
 	// label into both, so the number comes first.
 	perSlot  bool
-	holds    []string // the filesystems it may hold
+	holds    []string // the filesystems it may hold; none for raw bytes
 	at       string   // where it ends up
 	required bool
+	// otherwise is the role that does as well where this one is required.
+	otherwise string
 }
 
 // partition is a role's partition with what is on it.
 type partition struct {
 	role
+	disk  string
 	match block.Match
 	super block.Superblock
 	err   error // why it cannot be used; nil when it can
@@ -45,7 +48,7 @@ type partitions struct {
 // configured another way.
 func wants(m Machine, roles []role) (wants []block.Want) {
 	for _, r := range roles {
-		w := block.Want{Role: r.name, Name: r.name, Label: r.label, Number: r.number, Required: r.required, LabelLast: r.perSlot}
+		w := block.Want{Role: r.name, Name: r.name, Label: r.label, Number: r.number, Required: r.required, Else: r.otherwise, LabelLast: r.perSlot}
 		wants = append(wants, w.WithPart(m.Config.Parts[r.name]))
 	}
 	return wants
@@ -79,10 +82,12 @@ func find(m Machine, roles, twin []role) (partitions, error) {
 	}
 	found := partitions{disk: resolution.Disk, warnings: disksLeft(resolution)}
 	for i, r := range roles {
-		p := partition{role: r}
+		p := partition{role: r, disk: found.disk}
 		if match, ok := resolution.Matches[r.name]; ok {
 			p.match = match
-			p.identify(m.Disks)
+			if r.holds != nil {
+				p.identify(m.Disks)
+			}
 		} else {
 			p.err = fmt.Errorf("the disk %s has no %s", resolution.Disk, wanted[i])
 		}
@@ -126,9 +131,9 @@ func (p partition) identity(k sys.Kernel) func() (string, error) {
 }
 
 // role returns the partition with this role.
-func (ps partitions) role(name string) partition {
+func (ps partitions) role(name string) *partition {
 	i := slices.IndexFunc(ps.all, func(p partition) bool { return p.name == name })
-	return ps.all[i]
+	return &ps.all[i]
 }
 
 // mount mounts the partition, or says why it cannot be.

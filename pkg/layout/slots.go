@@ -13,49 +13,77 @@ import (
 )
 
 // The layout "slots" is MinOS: two root filesystems, A and B, each with a
-// directory of its own on the overlay partition, and data that they share. The
-// numbers are those of its MBR, where partition 2 is the extended one.
-func slotsRoles(slot slots.Slot) []role {
-	rootfs := role{name: "rootfs-a", label: "rootfs-a", number: 6}
-	if slot == slots.B {
-		rootfs = role{name: "rootfs-b", label: "rootfs-b", number: 8}
-	}
-	rootfs.holds, rootfs.at = []string{"ext4", "squashfs", "erofs"}, backing+"/rootfs"
-	rootfs.required, rootfs.perSlot = true, true
-	return []role{
-		rootfs,
-		{name: "overlay", label: "overlay", number: 3, holds: []string{"ext4"}, at: backing + "/overlay"},
-		{name: "data", label: "data", number: 4, holds: []string{"ext4"}, at: "/data"},
-		{name: "boot", label: "bootfs", number: 1, holds: []string{"vfat"}, at: "/boot/firmware"},
-	}
+// directory of its own on the overlay partition, data that they share, and the
+// boot state that says which is tried. The numbers are those of its MBR, where
+// partition 2 is the extended one.
+func slotsRoles(rootfs ...role) []role {
+	return append(rootfs,
+		role{name: "bootstate", number: 9},
+		role{name: "overlay", label: "overlay", number: 3, holds: []string{"ext4"}, at: backing + "/overlay"},
+		role{name: "data", label: "data", number: 4, holds: []string{"ext4"}, at: "/data"},
+		role{name: "boot", label: "bootfs", number: 1, holds: []string{"vfat"}, at: "/boot/firmware"},
+	)
 }
 
-// prepareSlots finds the partitions and says how the slot's root is put
-// together.
+// rootfsRole is the root filesystem of a slot.
+func rootfsRole(slot slots.Slot) role {
+	number := map[slots.Slot]int{slots.A: 6, slots.B: 8}[slot]
+	name := rootfsName(slot)
+	return role{name: name, label: name, number: number, holds: []string{"ext4", "squashfs", "erofs"},
+		at: backing + "/rootfs", required: true, perSlot: true}
+}
+
+func rootfsName(slot slots.Slot) string { return "rootfs-" + slot.Lower() }
+
+// findSlots finds the partitions. Who was told the slot needs its root
+// filesystem, and looks at that of the other only to know whether a restart
+// could help; who has to pick one needs either.
+func findSlots(m Machine) (partitions, error) {
+	if slot, named := slots.Named(m.Config.Slots); named {
+		return find(m, slotsRoles(rootfsRole(slot)), []role{rootfsRole(slot.Other())})
+	}
+	a, b := rootfsRole(slots.A), rootfsRole(slots.B)
+	a.otherwise, b.otherwise = b.name, a.name
+	return find(m, slotsRoles(a, b), nil)
+}
+
+// prepareSlots finds the partitions, decides which slot is tried, and says how
+// its root is put together.
 func prepareSlots(m Machine) (Root, error) {
-	choice := slots.Choose(m.Config.Slots)
-	roles := slotsRoles(choice.Slot)
-	found, err := find(m, roles, slotsRoles(choice.Slot.Other())[:1])
+	found, err := findSlots(m)
 	if err != nil {
 		return Root{}, err
 	}
-	rootfs := found.role(roles[0].name)
+	state := readBootState(m, found.role("bootstate"))
+	choice := slots.Choose(m.Config.Slots, state.known)
+	rootfs := found.role(rootfsName(choice.Slot))
 	root := Root{
-		Choice: choiceReport(choice),
-		Disk:   found.disk,
-		Roles:  found.report(),
-		Lowest: rootfs.match.Device,
-		Path:   newRoot,
-		Steps: []mount.Step{{
-			Name: rootfs.name, Title: "mount the root filesystem of slot " + string(choice.Slot),
-			Do: []mount.Action{rootfs.mount(rootfs.at, sys.ReadOnly|sys.NoAtime)},
-		}},
+		Choice:   choiceReport(choice),
+		OnTrial:  choice.OnTrial,
+		Evidence: state.evidence(choice.Slot),
+		Disk:     found.disk,
+		Roles:    found.report(),
+		Lowest:   rootfs.match.Device,
+		Path:     newRoot,
+		Warnings: choice.Warnings,
+		Steps:    state.steps(choice),
 	}
-	root.addUpper(m.Config.Overlay, found.role("overlay"), choice.Slot.Lower(), rootfs.at, rootfs.identity(m.Kernel))
+	root.Steps = append(root.Steps, mount.Step{
+		Name: rootfs.name, Title: "mount the root filesystem of slot " + string(choice.Slot),
+		After: names(root.Steps),
+		Do:    []mount.Action{rootfs.mount(rootfs.at, sys.ReadOnly|sys.NoAtime)},
+	})
+	policy := m.Config.Overlay
+	if choice.LastAttempt && policy == config.Keep {
+		policy = config.Volatile
+		root.Warnings = append(root.Warnings, fmt.Sprintf(
+			"this is the last attempt of slot %s, so it is made without what was written to / before, ignoring: minos.overlay=keep", choice.Slot))
+	}
+	root.addUpper(policy, *found.role("overlay"), choice.Slot.Lower(), rootfs.name, rootfs.at, rootfs.identity(m.Kernel))
 	root.Steps = append(root.Steps, found.role("data").given(sys.NoAtime)...)
 	root.Steps = append(root.Steps, found.role("boot").given(sys.ReadOnly|sys.NoAtime)...)
-	root.Warnings = append(choice.Warnings, found.warnings...)
-	root.Warnings = append(root.Warnings, unknownRoles(m.Config.Parts, slotsRoles(slots.A), slotsRoles(slots.B))...)
+	root.Warnings = append(root.Warnings, found.warnings...)
+	root.Warnings = append(root.Warnings, unknownRoles(m.Config.Parts, slotsRoles(rootfsRole(slots.A), rootfsRole(slots.B)))...)
 	root.rejectStaleRoot(m.Config.Root)
 	return root, nil
 }
@@ -85,7 +113,7 @@ func (r *Root) rejectStaleRoot(stale string) {
 // overlay partition as the policy wants it, and in memory when it asks for that
 // or when the partition fails, since both slots share it and no restart would
 // mend it.
-func (r *Root) addUpper(policy config.OverlayPolicy, overlay partition, dir, lower string, identity func() (string, error)) {
+func (r *Root) addUpper(policy config.OverlayPolicy, overlay partition, dir, rootfs, lower string, identity func() (string, error)) {
 	inMemory := mount.Upper{Dir: backing + "/volatile"}
 	r.StandIn = mount.Overlay{Target: newRoot, Lowers: []string{lower}, Upper: inMemory, Distrust: true}
 	// A quarter of the memory: a runaway log must not take what the device
@@ -93,7 +121,7 @@ func (r *Root) addUpper(policy config.OverlayPolicy, overlay partition, dir, low
 	volatile := []mount.Action{mount.Tmpfs(inMemory.Dir, "25%"), inMemory, r.StandIn}
 
 	r.Upper = string(policy)
-	root := mount.Step{Name: "root", Title: "lay the writable layer over the root filesystem", After: []string{r.Steps[0].Name}}
+	root := mount.Step{Name: "root", Title: "lay the writable layer over the root filesystem", After: []string{rootfs}}
 	if policy == config.Volatile {
 		r.Overlay, root.Do = r.StandIn, volatile
 		r.Steps = append(r.Steps, root)

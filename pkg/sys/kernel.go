@@ -38,6 +38,8 @@ type Kernel interface {
 	Uevents() (Uevents, error)
 	// OpenDevice opens a block device for reading. It never waits for a medium.
 	OpenDevice(path string) (Device, error)
+	// WriteDevice opens a block device for reading and writing.
+	WriteDevice(path string) (WritableDevice, error)
 	// LoadModule loads the kernel module in a file. A module that is loaded
 	// already is no error.
 	LoadModule(path string) error
@@ -137,6 +139,15 @@ type Device interface {
 	io.Closer
 	// Size is the number of bytes on it.
 	Size() (int64, error)
+}
+
+// WritableDevice is a block device that can be changed.
+type WritableDevice interface {
+	Device
+	io.WriterAt
+	// Sync returns when what was written is on the medium, also after a loss
+	// of power.
+	Sync() error
 }
 
 // Uevents is the stream of the kernel's device events.

@@ -61,7 +61,7 @@ func (Linux) LoadModule(path string) error {
 	return nil
 }
 
-// device is a block device opened for reading.
+// device is an open block device.
 type device struct {
 	fd   int
 	path string
@@ -71,6 +71,15 @@ type device struct {
 // from waiting for one.
 func (Linux) OpenDevice(path string) (Device, error) {
 	fd, err := open(path, unix.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	return device{fd, path}, nil
+}
+
+// WriteDevice implements Kernel.
+func (Linux) WriteDevice(path string) (WritableDevice, error) {
+	fd, err := open(path, unix.O_RDWR|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -90,6 +99,25 @@ func (d device) ReadAt(p []byte, off int64) (int, error) {
 		done += n
 	}
 	return done, nil
+}
+
+func (d device) WriteAt(p []byte, off int64) (int, error) {
+	done := 0
+	for done < len(p) {
+		n, err := ignoringEINTR(func() (int, error) { return unix.Pwrite(d.fd, p[done:], off+int64(done)) })
+		if err != nil {
+			return done, &fs.PathError{Op: "write", Path: d.path, Err: err}
+		}
+		done += n
+	}
+	return done, nil
+}
+
+func (d device) Sync() error {
+	if _, err := ignoringEINTR(func() (int, error) { return 0, unix.Fsync(d.fd) }); err != nil {
+		return &fs.PathError{Op: "sync", Path: d.path, Err: err}
+	}
+	return nil
 }
 
 func (d device) Size() (int64, error) {

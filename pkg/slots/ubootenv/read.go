@@ -8,14 +8,19 @@ import (
 	"io"
 )
 
-// Device is what Read and Update need of a partition, or of an image file.
-type Device interface {
+// Reader is what Read needs of a partition, or of an image file.
+type Reader interface {
 	io.ReaderAt
+	// Size is the number of bytes that there are.
+	Size() (int64, error)
+}
+
+// Device is what Update needs.
+type Device interface {
+	Reader
 	io.WriterAt
 	// Sync returns when all that was written survives a power cut.
 	Sync() error
-	// Size is the number of bytes that there are.
-	Size() (int64, error)
 }
 
 // Source says which copy an environment was read from.
@@ -68,7 +73,7 @@ func (e *ForeignError) Error() string {
 // Without a valid copy the error is ErrBlank, a *DamagedError, a *ForeignError
 // or what reading failed with; Copy says so by From as well. A place that
 // cannot be is a *TooSmallError or an error without a type.
-func Read(dev Device, place Place) (Copy, error) {
+func Read(dev Reader, place Place) (Copy, error) {
 	place, err := placeIn(dev, place)
 	if err != nil {
 		return Copy{}, err
@@ -81,7 +86,7 @@ func Read(dev Device, place Place) (Copy, error) {
 }
 
 // placeIn fits a place into a device.
-func placeIn(dev Device, place Place) (Place, error) {
+func placeIn(dev Reader, place Place) (Place, error) {
 	size, err := dev.Size()
 	if err != nil {
 		return place, fmt.Errorf("size of the environment's partition: %w", err)
@@ -107,7 +112,7 @@ type state struct {
 
 // survey reads as much as is needed to know which copy counts. Its error says
 // that nobody may read or write here.
-func survey(dev Device, place Place) (state, error) {
+func survey(dev Reader, place Place) (state, error) {
 	if place.isPair() {
 		return surveyPair(dev, place)
 	}
@@ -132,7 +137,7 @@ func survey(dev Device, place Place) (state, error) {
 	return s, nil
 }
 
-func surveyPair(dev Device, place Place) (state, error) {
+func surveyPair(dev Reader, place Place) (state, error) {
 	first, second := readBlock(dev, place.Offset, place.Size), readBlock(dev, place.Second, place.Size)
 	foreign := [2]error{first.foreign(dev, place), second.foreign(dev, place)}
 	good := [2]bool{first.err == nil && foreign[0] == nil, second.err == nil && foreign[1] == nil}
@@ -204,7 +209,7 @@ const largest = 0x20000
 // foreign looks for an environment of another form in a block that holds none
 // of the wanted one. A pair has flags in its headers; a single copy may have
 // them.
-func (b block) foreign(dev Device, place Place) error {
+func (b block) foreign(dev Reader, place Place) error {
 	if b.err == nil && place.isPair() && b.header == Plain {
 		return &ForeignError{b.offset, place.Size, b.header, place.Size}
 	}

@@ -32,10 +32,12 @@ type Part struct {
 	FS     string   // filesystem type; "": nothing on it
 	Label  string   // the filesystem's
 	Files  []string // "dir/", "file=content", "link->target"
+	Raw    []byte   // what is at its start where there is no filesystem
 
-	root *node // what has become of Files, over several machines
-	log  journal
-	fs   *filesystem // on this machine
+	root    *node            // what has become of Files, over several machines
+	sectors map[int64][]byte // what has become of Raw, where it was written
+	log     journal
+	fs      *filesystem // on this machine
 }
 
 // AddDisk attaches a disk.
@@ -198,9 +200,6 @@ func (k *Kernel) announce(d *Disk, p *Part) {
 	}
 }
 
-// image is the start of a partition, as a probe reads it.
-type image struct{ data []byte }
-
 // OpenDevice implements sys.Kernel.
 func (k *Kernel) OpenDevice(path string) (sys.Device, error) {
 	k.mu.Lock()
@@ -212,8 +211,14 @@ func (k *Kernel) OpenDevice(path string) (sys.Device, error) {
 	if p == nil {
 		return nil, failed("open", path, unix.ENOENT)
 	}
+	if p.FS == "" {
+		return device{k, p, path}, nil
+	}
 	return image{superblock(p.FS, p.Label)}, nil
 }
+
+// image is the start of a filesystem, as a probe reads it.
+type image struct{ data []byte }
 
 func (i image) ReadAt(b []byte, off int64) (int, error) {
 	if off >= int64(len(i.data)) {

@@ -23,6 +23,8 @@ type change struct {
 	file    *node   // whose content was written
 	was     []byte
 	wrote   []byte
+	raw     *Part // whose bytes were written, at offset
+	offset  int64
 	durable bool
 }
 
@@ -48,6 +50,12 @@ func (e entry) set(n *node) {
 func (j *journal) write(file *node, data []byte) {
 	j.changes = append(j.changes, &change{file: file, was: file.data, wrote: data})
 	file.data = slices.Clone(data)
+}
+
+// writeRaw replaces bytes of a partition.
+func (j *journal) writeRaw(p *Part, offset int64, b []byte) {
+	j.changes = append(j.changes, &change{raw: p, offset: offset, was: p.Bytes(offset, len(b)), wrote: slices.Clone(b)})
+	p.PutBytes(offset, b)
 }
 
 // sync makes durable what was changed in a file or in a directory; all, for
@@ -118,6 +126,9 @@ func (k *Kernel) CutPower(keep func(i int) bool) []*Disk {
 func (c *change) takeBack() {
 	if c.file != nil && string(c.file.data) == string(c.wrote) {
 		c.file.data = c.was
+	}
+	if c.raw != nil && string(c.raw.Bytes(c.offset, len(c.wrote))) == string(c.wrote) {
+		c.raw.PutBytes(c.offset, c.was)
 	}
 	for _, e := range c.entries {
 		if e.dir.entries[e.name] != e.now {
