@@ -20,7 +20,7 @@ mksquashfs:squashfs-tools
 "
 if [ "${1:-}" = test ]; then
 	# The judges of our bytes: what makes each filesystem that init recognizes,
-	# and what reads the images that we make.
+	# what reads the images that we make, and what shares U-Boot's environment.
 	needed="$needed
 mkfs.erofs:erofs-utils
 mkfs.btrfs:btrfs-progs
@@ -30,6 +30,9 @@ blkid:util-linux
 mkswap:util-linux
 lz4:lz4
 cpio:cpio
+mkenvimage:u-boot-tools
+fw_printenv:libubootenv-tool
+fw_setenv:libubootenv-tool
 "
 fi
 if [ "${1:-}" = bench ]; then

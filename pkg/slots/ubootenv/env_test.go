@@ -16,10 +16,10 @@ import (
 func TestEnv(t *testing.T) {
 	e := envOf(t, "B", "1", "a", "2=3", "C", "")
 	before := e
+	e.Unset("B")
 	if err := e.Set("a", "four"); err != nil {
 		t.Fatal(err)
 	}
-	e.Unset("B")
 	e.Unset("nobody")
 	if err := e.Set("new", "\xff\\"); err != nil {
 		t.Fatal(err)
@@ -68,13 +68,7 @@ func TestSetRefuses(t *testing.T) {
 // u-boot-tools 2023.01.
 //
 //	printf 'BOOT_ORDER=A B\nb=1=2\na=\xff\\x\nempty=\n' | mkenvimage -s 64 [-r] [-p 0] -o - -
-var golden = []struct {
-	name   string
-	header Header
-	flags  byte
-	pad    byte
-	hex    string
-}{
+var golden = []goldenBlock{
 	{"-s 64", Plain, 0, 0xff, "5da60bc8 " + goldenList + strings.Repeat("ff", 25)},
 	{"-s 64 -r", WithFlags, 1, 0xff, "ebad9dd3 01 " + goldenList + strings.Repeat("ff", 24)},
 	{"-s 64 -p 0", Plain, 0, 0x00, "58d672ab " + goldenList + strings.Repeat("00", 25)},
@@ -83,13 +77,27 @@ var golden = []struct {
 
 const goldenList = "424f4f545f4f524445523d41204200 623d313d3200 613dff5c7800 656d7074793d00 00 "
 
+type goldenBlock struct {
+	name   string
+	header Header
+	flags  byte
+	pad    byte
+	hex    string
+}
+
+func (g goldenBlock) block(t testing.TB) []byte {
+	t.Helper()
+	block, err := hex.DecodeString(strings.ReplaceAll(g.hex, " ", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return block
+}
+
 func TestGolden(t *testing.T) {
 	want := envOf(t, "BOOT_ORDER", "A B", "b", "1=2", "a", "\xff\\x", "empty", "")
 	for _, g := range golden {
-		block, err := hex.DecodeString(strings.ReplaceAll(g.hex, " ", ""))
-		if err != nil {
-			t.Fatal(err)
-		}
+		block := g.block(t)
 		e, header, err := Decode(block)
 		if err != nil || header != g.header || !e.Equal(want) {
 			t.Errorf("%s: %v, a header of %d, %q; want %d", g.name, err, header, e.Names(), g.header)
@@ -161,6 +169,7 @@ func TestDecodeErrors(t *testing.T) {
 		{"zeros", make([]byte, 512), "the environment is blank"},
 		{"erased", bytes.Repeat([]byte{0xff}, 512), "the environment is blank"},
 		{"another value all over", bytes.Repeat([]byte{0x55}, 512), "the environment is damaged: its CRC over 0x200 bytes is 55555555, and not"},
+		{"shorter than a header", []byte("abcd"), "the environment is damaged: 4 bytes are not enough for one"},
 		{"too short", []byte("abcdef"), "the environment is damaged: 6 bytes are not enough for one"},
 		{"cut off", good[:511], "the environment is damaged: its CRC over 0x1ff bytes"},
 		{"a changed bit", append(slices.Clone(good[:511]), 1), "the environment is damaged: its CRC over 0x200 bytes"},

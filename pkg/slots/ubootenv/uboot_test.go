@@ -27,11 +27,17 @@ func ubootSees(m *memory, place Place) (map[string]string, bool) {
 	}
 	one, flags1, ok1 := ubootCopy(m, place.Offset, place.Size, 5)
 	two, flags2, ok2 := ubootCopy(m, place.Second, place.Size, 5)
-	takeTwo := !ok1 || ok2 && (int8(flags2-flags1) > 0)
+	takeTwo := flags2 > flags1
+	switch [2]byte{flags1, flags2} {
+	case [2]byte{255, 0}:
+		takeTwo = true
+	case [2]byte{0, 255}:
+		takeTwo = false
+	}
 	switch {
 	case !ok1 && !ok2:
 		return nil, false
-	case takeTwo:
+	case !ok1 || ok2 && takeTwo:
 		return ubootImport(two), true
 	}
 	return ubootImport(one), true
@@ -57,6 +63,9 @@ func ubootImport(data []byte) map[string]string {
 		text, rest, _ := bytes.Cut(data, []byte{0})
 		data = rest
 		name, value, _ := strings.Cut(string(text), "=")
+		if name == "" {
+			continue // U-Boot's import fails here, so we never leave one
+		}
 		if value == "" {
 			delete(vars, name)
 			continue
