@@ -42,7 +42,7 @@ func boot(m machine, log *Log) (root layout.Root, err error) {
 	breakAt(m, log, conf, config.Early)
 	line.Mark("config")
 
-	modules := openModules(k, log)
+	modules := openModules(k, log, conf)
 	disks, err := block.Watch(k, sysfs, modules.Device)
 	if err != nil {
 		return root, failure{"disk", fmt.Errorf("cannot watch the devices: %w", err)}

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/minos-os/minos-init/pkg/config"
 	"github.com/minos-os/minos-init/pkg/kmod"
 	"github.com/minos-os/minos-init/pkg/sys"
 )
@@ -17,9 +18,13 @@ type modules struct {
 	drivers *sync.WaitGroup // that are being loaded
 }
 
-// openModules looks at what modules the image has.
-func openModules(k sys.Kernel, log *Log) modules {
-	loader, err := kmod.New(k, modulesDir)
+// openModules looks at what modules the image has, and what was said to them.
+func openModules(k sys.Kernel, log *Log, conf config.Config) modules {
+	words := make([]string, len(conf.Words))
+	for i, w := range conf.Words {
+		words[i] = w.Text
+	}
+	loader, err := kmod.New(k, modulesDir, words)
 	if err != nil {
 		log.Warn("going on without kernel modules, ignoring: %v", err)
 	}

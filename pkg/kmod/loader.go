@@ -21,6 +21,7 @@ type Loader struct {
 	release string
 	modules map[string]Module
 	byBus   map[string][]driver
+	params  map[string]string // by the name of the module
 
 	mu     sync.Mutex
 	loads  map[string]*load
@@ -42,10 +43,11 @@ type load struct {
 }
 
 // New reads the index of the running kernel's modules below dir, which is
-// /lib/modules. Where the image has no modules at all, the Loader has none
+// /lib/modules. words are those of the kernel command line, as they were
+// written; the modules get their parameters from them. Where the image has no modules at all, the Loader has none
 // either. Where it has modules for other kernels only, New returns a Loader
 // without modules and a *ReleaseError: the running kernel may need none.
-func New(k sys.Kernel, dir string) (*Loader, error) {
+func New(k sys.Kernel, dir string, words []string) (*Loader, error) {
 	uname, err := k.Uname()
 	if err != nil {
 		return nil, fmt.Errorf("the running kernel's release is not known: %w", err)
@@ -54,6 +56,7 @@ func New(k sys.Kernel, dir string) (*Loader, error) {
 		kernel:  k,
 		dir:     filepath.Join(dir, uname.Release),
 		release: uname.Release,
+		params:  parameters(words),
 		loads:   make(map[string]*load),
 	}
 	l.builtin = sync.OnceValues(l.readFilesystems)
@@ -124,6 +127,7 @@ func (l *Loader) checkOtherReleases(dir string) error {
 type LoadError struct {
 	Module   string
 	NeededBy string // the module that was asked for, when Module is only what it needs
+	Params   string // what the command line gave it
 	Err      error
 }
 
@@ -132,7 +136,11 @@ func (e *LoadError) Error() string {
 	if e.NeededBy != "" {
 		text += ", which " + e.NeededBy + " needs,"
 	}
-	return text + " does not load: " + e.Err.Error()
+	text += " does not load"
+	if e.Params != "" {
+		text += " with the parameters " + e.Params + " of the command line"
+	}
+	return text + ": " + e.Err.Error()
 }
 
 func (e *LoadError) Unwrap() error { return e.Err }
@@ -192,12 +200,13 @@ func (l *Loader) loadOne(module Module) error {
 		return err
 	}
 	file := filepath.Join(l.dir, module.File)
-	if err := l.kernel.LoadModule(file); err != nil {
+	params := l.params[module.Name]
+	if err := l.kernel.LoadModule(file, params); err != nil {
 		if errors.Is(err, syscall.ENOEXEC) {
 			err = fmt.Errorf("%w: it was made for another build of the kernel than the running %s; build the image with MODULES= of that very kernel",
 				err, l.release)
 		}
-		return &LoadError{Module: module.Name, Err: err}
+		return &LoadError{Module: module.Name, Params: params, Err: err}
 	}
 	l.mu.Lock()
 	l.loaded = append(l.loaded, module.Name)
@@ -220,7 +229,7 @@ func (l *Loader) loadDependencies(module Module) error {
 	// The first failure is reason enough. It may be shared with others who
 	// wait for the same load: it is copied.
 	if failed := (*LoadError)(nil); errors.As(needsErr, &failed) {
-		return &LoadError{Module: failed.Module, NeededBy: module.Name, Err: failed.Err}
+		return &LoadError{Module: failed.Module, NeededBy: module.Name, Params: failed.Params, Err: failed.Err}
 	}
 	return needsErr
 }

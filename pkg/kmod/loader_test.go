@@ -29,6 +29,7 @@ type fakeKernel struct {
 
 	mu     sync.Mutex
 	loads  []string
+	params map[string]string // that modules got, by file name
 	reads  map[string]int
 	refuse map[string]error          // by file name
 	during func(file string)         // called while a module is being loaded
@@ -43,6 +44,7 @@ func newKernel(index string) *fakeKernel {
 		},
 		refuse: make(map[string]error),
 		reads:  make(map[string]int),
+		params: make(map[string]string),
 	}
 }
 
@@ -64,7 +66,7 @@ func (k *fakeKernel) ReadDir(name string) ([]string, error) {
 	return names, err
 }
 
-func (k *fakeKernel) LoadModule(file string) error {
+func (k *fakeKernel) LoadModule(file, params string) error {
 	if k.during != nil {
 		k.during(path.Base(file))
 	}
@@ -76,6 +78,7 @@ func (k *fakeKernel) LoadModule(file string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.loads = append(k.loads, file)
+	k.params[path.Base(file)] = params
 	if err := k.refuse[path.Base(file)]; err != nil {
 		return &fs.PathError{Op: "finit_module", Path: file, Err: err}
 	}
@@ -88,7 +91,7 @@ func (k *fakeKernel) device(bus, name, modalias string) {
 
 func mustNew(t *testing.T, k *fakeKernel) *Loader {
 	t.Helper()
-	l, err := New(k, libDir)
+	l, err := New(k, libDir, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +128,7 @@ func TestNew(t *testing.T) {
 		k := newKernel("")
 		k.files = fstest.MapFS{"lib/modules/6.1.0/minos.modules": {}, "lib/modules/6.6.0/minos.modules": {},
 			"proc/filesystems": {Data: []byte("\text4\n")}}
-		l, err := New(k, libDir)
+		l, err := New(k, libDir, nil)
 		var other *ReleaseError
 		if !errors.As(err, &other) {
 			t.Fatalf("error %v, want a *ReleaseError", err)
@@ -151,7 +154,7 @@ func TestNew(t *testing.T) {
 		wantLoaded(t, l)
 	})
 	t.Run("broken index", func(t *testing.T) {
-		_, err := New(newKernel("ext4\n"), libDir)
+		_, err := New(newKernel("ext4\n"), libDir, nil)
 		wantError(t, err, "/lib/modules/6.12.1/minos.modules: line 1")
 	})
 }

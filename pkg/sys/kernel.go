@@ -40,9 +40,10 @@ type Kernel interface {
 	OpenDevice(path string) (Device, error)
 	// WriteDevice opens a block device for reading and writing.
 	WriteDevice(path string) (WritableDevice, error)
-	// LoadModule loads the kernel module in a file. A module that is loaded
-	// already is no error.
-	LoadModule(path string) error
+	// LoadModule loads the kernel module in a file, with parameters written as
+	// on the kernel command line: "NAME=VALUE NAME=VALUE". A module that is
+	// loaded already is no error, and keeps the parameters that it has.
+	LoadModule(path, params string) error
 }
 
 // Files is reading and writing by path.

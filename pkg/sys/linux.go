@@ -49,13 +49,13 @@ func text(b []byte) string {
 }
 
 // LoadModule implements Kernel.
-func (Linux) LoadModule(path string) error {
+func (Linux) LoadModule(path, params string) error {
 	fd, err := open(path, unix.O_RDONLY, 0)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	if err := unix.FinitModule(fd, "", 0); err != nil && err != unix.EEXIST {
+	if err := unix.FinitModule(fd, params, 0); err != nil && err != unix.EEXIST {
 		return &fs.PathError{Op: "finit_module", Path: path, Err: err}
 	}
 	return nil

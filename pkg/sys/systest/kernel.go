@@ -255,10 +255,10 @@ func (k *Kernel) Reboot(how sys.Ending) error {
 }
 
 // LoadModule implements sys.Kernel.
-func (k *Kernel) LoadModule(path string) error {
+func (k *Kernel) LoadModule(path, params string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if err := k.effect("module %s", path); err != nil {
+	if err := k.effect("%s", strings.TrimRight("module "+path+" "+params, " ")); err != nil {
 		return failed("finit_module", path, err)
 	}
 	name := strings.TrimSuffix(path[strings.LastIndex(path, "/")+1:], ".ko")
