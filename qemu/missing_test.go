@@ -92,22 +92,41 @@ func TestStatement6_2_9_TheWaitIsTheDeclaredOne(t *testing.T) {
 	}
 }
 
-// What the boot can do without: the real init is reached, degraded and loud.
+// Damage to an ext4. Each superblock loses one thing: its magic, or the fit of
+// its checksum to the label. The third one is whole; the kernel refuses what
+// follows it, the table of block groups in block 1.
+var (
+	noMagic     = []Damage{{Offset: 1024 + 0x38, Bytes: []byte{0, 0}}}
+	badChecksum = []Damage{{Offset: 1024 + 0x78, Bytes: []byte("broken")}}
+	badGroups   = []Damage{{Offset: 4096, Bytes: []byte("broken")}}
+)
+
+// lacking is a disk on which something is not there that the boot can do
+// without.
+type lacking struct {
+	name   string
+	change func(*Disk)
+	role   string
+	reason string // part of one in boot.json and on the console
+}
+
+// Layouts 1.7, statement 20: without its data partition a boot reaches the real
+// init, degraded and loud, and a write to /data is refused.
+func TestStatement1_7_20_WithoutData(t *testing.T) {
+	for _, test := range []lacking{
+		{"missing", func(d *Disk) { d.Data.MiB = 0 }, "data", "the disk vda has no data (GPT name data, else label data, else partition 4)"},
+		{"blank", func(d *Disk) { d.Data.Content = nil }, "data", "/dev/vda4 (data) holds no filesystem that is known, or a damaged one; it has to hold ext4"},
+		{"of another kind", func(d *Disk) { d.Data.Content = d.Boot.Content }, "data", "/dev/vda4 (data) holds vfat; it has to hold ext4"},
+		{"that the kernel refuses", func(d *Disk) { d.Data.Damage = badGroups }, "data", "mount ext4 /dev/vda4 on /mnt/data: "},
+	} {
+		t.Run(test.name, test.boot)
+	}
+}
+
+// What else the boot can do without: the real init is reached, degraded and
+// loud.
 func TestDegraded(t *testing.T) {
-	// Each superblock loses one thing: its magic, or the fit of its checksum to
-	// the label. The third one is whole; the kernel refuses what follows it,
-	// the table of block groups in block 1.
-	noMagic := []Damage{{Offset: 1024 + 0x38, Bytes: []byte{0, 0}}}
-	badChecksum := []Damage{{Offset: 1024 + 0x78, Bytes: []byte("broken")}}
-	badGroups := []Damage{{Offset: 4096, Bytes: []byte("broken")}}
-	for _, test := range []struct {
-		name   string
-		change func(*Disk)
-		role   string
-		reason string // part of one in boot.json and on the console
-	}{
-		{"data missing", func(d *Disk) { d.Data.MiB = 0 }, "data", "the disk vda has no data (GPT name data, else label data, else partition 4)"},
-		{"data blank", func(d *Disk) { d.Data.Content = nil }, "data", "/dev/vda4 (data) holds no filesystem that is known, or a damaged one; it has to hold ext4"},
+	for _, test := range []lacking{
 		{"boot missing", func(d *Disk) { d.Boot.MiB = 0 }, "boot", "the disk vda has no boot (GPT name boot, else label bootfs, else partition 1)"},
 		{"boot of another kind", func(d *Disk) { d.Boot.Content = Ext4{Label: "bootfs"} }, "boot", "/dev/vda1 (boot) holds ext4; it has to hold vfat"},
 		{"overlay missing", func(d *Disk) { d.Overlay.MiB = 0 }, "overlay", "the disk vda has no overlay (GPT name overlay, else label overlay, else partition 3)"},
@@ -115,21 +134,24 @@ func TestDegraded(t *testing.T) {
 		{"overlay with a bad checksum", func(d *Disk) { d.Overlay.Damage = badChecksum }, "overlay", "/dev/vda3 (overlay) holds no filesystem that is known"},
 		{"overlay that the kernel refuses", func(d *Disk) { d.Overlay.Damage = badGroups }, "overlay", "mount ext4 /dev/vda3 on /run/initramfs/overlay: "},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			r := boot(t, Case{
-				Disk: changed(t, test.change), Append: []string{"rauc.slot=A"},
-				Do: []string{"write:/data/x=1", "write:/boot/firmware/x=1", "rootwrite"},
-			})
-			report := r.handedOver(t)
-			told := func(line string) bool { return strings.Contains(line, test.reason) }
-			if !report.Degraded || !slices.ContainsFunc(report.DegradedReasons, told) || !slices.ContainsFunc(report.Warnings, told) {
-				t.Errorf("boot.json says degraded %t, reasons %q, warnings %q; want %q", report.Degraded, report.DegradedReasons, report.Warnings, test.reason)
-			}
-			shows(t, r.Console, test.reason, " degraded=1 took=")
-			checkStandIns(t, r, report, test.role)
-		})
+		t.Run(test.name, test.boot)
 	}
+}
+
+// boot boots the disk and looks at what stands in for what it lacks.
+func (l lacking) boot(t *testing.T) {
+	t.Parallel()
+	r := boot(t, Case{
+		Disk: changed(t, l.change), Append: []string{"rauc.slot=A"},
+		Do: []string{"write:/data/x=1", "write:/boot/firmware/x=1", "rootwrite"},
+	})
+	report := r.handedOver(t)
+	told := func(line string) bool { return strings.Contains(line, l.reason) }
+	if !report.Degraded || !slices.ContainsFunc(report.DegradedReasons, told) || !slices.ContainsFunc(report.Warnings, told) {
+		t.Errorf("boot.json says degraded %t, reasons %q, warnings %q; want %q", report.Degraded, report.DegradedReasons, report.Warnings, l.reason)
+	}
+	shows(t, r.Console, l.reason, " degraded=1 took=")
+	checkStandIns(t, r, report, l.role)
 }
 
 // checkStandIns looks at what stands where the missing role's partition would,
