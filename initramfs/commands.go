@@ -80,6 +80,12 @@ func (c compiler) buildCommands() ([]cpio.Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read what u-root built: %w", err)
 	}
+	for i, record := range records {
+		// u-root takes over what the umask of whoever builds left of it.
+		if record.Mode&cpio.S_IFMT == cpio.S_IFREG {
+			records[i].Mode = cpio.S_IFREG | 0o755
+		}
+	}
 	return records, c.checkCommands(records)
 }
 
