@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Want is a role that a layout gives to a partition of the boot disk.
+// Want is a role that a layout gives to a partition of the boot disk, or of any.
 type Want struct {
 	Role     string // "rootfs-a"
 	Name     string // the partition's name in a GPT
@@ -18,6 +18,10 @@ type Want struct {
 	// LabelLast is for what an updater writes whole, label included, into the
 	// partitions of both slots: its label tells nothing while a number does.
 	LabelLast bool
+	// AnyDisk is for what people bring on a medium of its own. It may be on any
+	// disk; the boot disk's own partition comes first. It is not for a Required
+	// role: the boot disk is the one that has those.
+	AnyDisk bool
 }
 
 // WithPart is the role under the name or number that a person configured
@@ -47,7 +51,11 @@ func (w Want) String() string {
 	add(w.Label != "" && !w.LabelLast, "label "+w.Label)
 	add(w.Number > 0, "partition "+strconv.Itoa(w.Number))
 	add(w.Label != "" && w.LabelLast, "label "+w.Label)
-	return fmt.Sprintf("%s (%s)", w.Role, strings.Join(ways, ", else "))
+	where := ""
+	if w.AnyDisk {
+		where = ", on any disk"
+	}
+	return fmt.Sprintf("%s (%s%s)", w.Role, strings.Join(ways, ", else "), where)
 }
 
 // Match is the partition that has a role, and how it was found.
@@ -60,9 +68,12 @@ type Match struct {
 type Resolution struct {
 	Disk     string           // the boot disk; "" while there is none
 	Matches  map[string]Match // by role
-	Missing  []Want           // roles without a partition on the boot disk
+	Missing  []Want           // roles without a partition
 	Twins    []Device         // several disks that could each be the boot disk
 	Rejected []Device         // removable disks that could have been it and lost
+	// Ambiguous has, by role, what a missing role could mean on other disks than
+	// the boot disk, where it is more than one.
+	Ambiguous map[string][]Device
 }
 
 // Facts is what a resolution looks at.
@@ -79,7 +90,8 @@ type Facts struct {
 // Resolve finds the boot disk and the partitions with the roles on it. The boot
 // disk is the one that the selector names, else the one disk that has all
 // required roles; a removable one loses against a fixed one. No role is ever
-// taken from a second disk: its labels and numbers may be those of a copy.
+// taken from a second disk, whose labels and numbers may be those of a copy, but
+// for one that may be on any disk.
 func Resolve(f Facts, wants []Want, by Selector) Resolution {
 	none := Resolution{Missing: wants}
 	var found []Resolution
@@ -97,6 +109,7 @@ func Resolve(f Facts, wants []Want, by Selector) Resolution {
 		return none
 	case 1:
 		found[0].Rejected = rejected
+		f.searchOtherDisks(&found[0])
 		return found[0]
 	}
 	for _, r := range found {

@@ -13,14 +13,17 @@ import (
 	"github.com/minos-os/minos-init/pkg/sys"
 )
 
-// role is what a layout uses a partition of the boot disk for.
+// role is what a layout uses a partition for.
 type role struct {
 	name   string // also the partition's name in a GPT
 	label  string // of its filesystem
 	number int    // on an MBR, which has no names
 	// perSlot marks what there is one of for each slot: an updater writes its
 	// label into both, so the number comes first.
-	perSlot  bool
+	perSlot bool
+	// anyDisk marks what may be on another disk than the boot disk, by name or
+	// label only; not for what is required.
+	anyDisk  bool
 	holds    []string // the filesystems it may hold; none for raw bytes
 	at       string   // where it ends up
 	required bool
@@ -48,7 +51,8 @@ type partitions struct {
 // configured another way.
 func wants(m Machine, roles []role) (wants []block.Want) {
 	for _, r := range roles {
-		w := block.Want{Role: r.name, Name: r.name, Label: r.label, Number: r.number, Required: r.required, Else: r.otherwise, LabelLast: r.perSlot}
+		w := block.Want{Role: r.name, Name: r.name, Label: r.label, Number: r.number, Required: r.required, Else: r.otherwise,
+			LabelLast: r.perSlot, AnyDisk: r.anyDisk}
 		wants = append(wants, w.WithPart(m.Config.Parts[r.name]))
 	}
 	return wants
@@ -89,11 +93,27 @@ func find(m Machine, roles, twin []role) (partitions, error) {
 				p.identify(m.Disks)
 			}
 		} else {
-			p.err = fmt.Errorf("the disk %s has no %s", resolution.Disk, wanted[i])
+			p.err = notFound(resolution, wanted[i])
 		}
 		found.all = append(found.all, p)
 	}
 	return found, nil
+}
+
+// notFound says that there is no partition for a role, or more than one.
+func notFound(r block.Resolution, w block.Want) error {
+	var could []string
+	for _, d := range r.Ambiguous[w.Role] {
+		could = append(could, d.Path())
+	}
+	switch {
+	case len(could) > 0:
+		return fmt.Errorf("%s could each be %s; leave one of them in, or give it a GPT name of its own for minos.part.%s=",
+			strings.Join(could, ", "), w, w.Role)
+	case w.AnyDisk:
+		return fmt.Errorf("there is no %s", w)
+	}
+	return fmt.Errorf("the disk %s has no %s", r.Disk, w)
 }
 
 // disksLeft names the disks that could have been the boot disk too.
