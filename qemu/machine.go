@@ -37,6 +37,8 @@ type Drive struct {
 	// NVMe makes it /dev/nvme0n1, whose driver Debian's kernel has built in, and
 	// not a virtio disk, the first of which is /dev/vda.
 	NVMe bool
+	// ReadOnly is a medium that is write-protected; Keep means nothing then.
+	ReadOnly bool
 }
 
 const qemuProgram = "qemu-system-aarch64"
@@ -72,10 +74,14 @@ func (d Drive) arguments(id string) []string {
 	if d.Keep {
 		snapshot = "off"
 	}
+	access := "snapshot=" + snapshot
+	if d.ReadOnly {
+		access = "readonly=on"
+	}
 	// A comma in a path is doubled, or QEMU ends the value there.
 	file := strings.ReplaceAll(d.File, ",", ",,")
 	return []string{
-		"-drive", fmt.Sprintf("id=%s,if=none,format=raw,snapshot=%s,file=%s", id, snapshot, file),
+		"-drive", fmt.Sprintf("id=%s,if=none,format=raw,%s,file=%s", id, access, file),
 		"-device", device + ",drive=" + id,
 	}
 }
