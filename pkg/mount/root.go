@@ -72,13 +72,19 @@ type Handover struct {
 	Env  []string
 }
 
+// ownProgram is the file that this process was started from. It stays in the
+// initramfs: to free the pages of a program while it runs would take longer
+// than all the mounts of the kernel's own filesystems, and the way out of the
+// system wants the program again.
+const ownProgram = "/proc/self/exe"
+
 // SwitchRoot moves the API filesystems into the new root, makes it the root,
-// frees the initramfs and becomes its init. It returns only with an error.
+// frees the initramfs but for the running program, and becomes its init. It returns only with an error.
 // Nothing of the initramfs is given up before the root has been entered, and
 // after that only the exec may fail. lastWords is called while /proc is still
 // in its place.
 func SwitchRoot(k sys.Kernel, h Handover, lastWords func()) error {
-	old, err := k.OpenTree("/")
+	old, err := k.OpenTree("/", ownProgram)
 	if err != nil {
 		return fmt.Errorf("keep the initramfs open: %w", err)
 	}

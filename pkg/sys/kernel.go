@@ -87,8 +87,9 @@ type Mounts interface {
 	// Unmount detaches a mount. A busy one is an error.
 	Unmount(path string) error
 	// OpenTree opens a directory, so that it can be emptied after another root
-	// has taken its place.
-	OpenTree(path string) (Tree, error)
+	// has taken its place. The file that keep leads to will stay, with the
+	// directories above it; that there is none is no error.
+	OpenTree(path, keep string) (Tree, error)
 	// EnterRoot makes newRoot, which is a mount point, the root of this process
 	// by moving the mount over /.
 	EnterRoot(newRoot string) error
@@ -213,7 +214,8 @@ func (f MountFlags) Words() []string {
 // Tree is an open directory with all that is in it.
 type Tree interface {
 	// Empty removes everything below the directory that is on the same
-	// filesystem, when that filesystem lives in memory; otherwise it refuses.
+	// filesystem, but for the file to keep, when that filesystem lives in
+	// memory; otherwise it refuses.
 	Empty() error
 	io.Closer
 }

@@ -225,15 +225,27 @@ func (Linux) EnterRoot(newRoot string) error {
 }
 
 // tree is an open directory.
-type tree struct{ fd int }
+type tree struct {
+	fd   int
+	keep file
+}
+
+// file is which file it is, by whatever name.
+type file struct{ dev, ino uint64 }
+
+func fileOf(st *unix.Stat_t) file { return file{uint64(st.Dev), st.Ino} }
 
 // OpenTree implements Mounts.
-func (Linux) OpenTree(path string) (Tree, error) {
+func (Linux) OpenTree(path, keep string) (Tree, error) {
 	fd, err := open(path, unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, err
 	}
-	return tree{fd}, nil
+	var st unix.Stat_t
+	if err := unix.Stat(keep, &st); err != nil {
+		return tree{fd: fd}, nil // no file has the number 0
+	}
+	return tree{fd, fileOf(&st)}, nil
 }
 
 func (t tree) Close() error { return unix.Close(t.fd) }
@@ -252,12 +264,12 @@ func (t tree) Empty() error {
 	if err := unix.Fstat(t.fd, &st); err != nil {
 		return fmt.Errorf("stat of the directory to empty: %w", err)
 	}
-	return emptyDir(t.fd, uint64(st.Dev))
+	return emptyDir(t.fd, uint64(st.Dev), t.keep)
 }
 
-// emptyDir removes what is in an open directory and lives on device dev. It
-// goes on after an error and returns the first.
-func emptyDir(fd int, dev uint64) error {
+// emptyDir removes what is in an open directory and lives on device dev, but
+// for the file to keep. It goes on after an error and returns the first.
+func emptyDir(fd int, dev uint64, keep file) error {
 	// os.ReadDir needs a path, and the old root has none any more.
 	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
@@ -276,6 +288,9 @@ func emptyDir(fd int, dev uint64) error {
 		if unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil || uint64(st.Dev) != dev {
 			continue // gone, or a mount point
 		}
+		if fileOf(&st) == keep {
+			continue
+		}
 		if st.Mode&unix.S_IFMT != unix.S_IFDIR {
 			note(unix.Unlinkat(fd, name, 0))
 			continue
@@ -285,9 +300,11 @@ func emptyDir(fd int, dev uint64) error {
 			note(err)
 			continue
 		}
-		note(emptyDir(sub, dev))
+		note(emptyDir(sub, dev, keep))
 		unix.Close(sub)
-		note(unix.Unlinkat(fd, name, unix.AT_REMOVEDIR))
+		if err := unix.Unlinkat(fd, name, unix.AT_REMOVEDIR); err != unix.ENOTEMPTY {
+			note(err) // not empty: what is to be kept is below
+		}
 	}
 	return first
 }

@@ -140,19 +140,21 @@ func TestEnterRoot(t *testing.T) {
 		}
 		// An initramfs to leave, with a mount in it that has to survive.
 		tmpfs(dir)
-		dirs(t, dir, "new", "keep", "deep/er")
+		dirs(t, dir, "new", "keep", "deep/er", "bin")
 		must(t, os.WriteFile(dir+"/deep/er/file", nil, 0o644))
+		must(t, os.WriteFile(dir+"/bin/self", nil, 0o755))
+		must(t, os.Symlink("bin/self", dir+"/init"))
 		tmpfs(dir + "/new")
 		tmpfs(dir + "/keep")
 		must(t, os.WriteFile(dir+"/keep/survivor", []byte("here"), 0o644))
 		must(t, os.WriteFile(dir+"/new/marker", []byte("new root"), 0o644))
 		dirs(t, dir, "new/kept")
-		keep, err := k.OpenTree(dir + "/keep")
+		keep, err := k.OpenTree(dir+"/keep", "")
 		must(t, err)
 		must(t, unix.Chroot(dir))
 		must(t, unix.Chdir("/"))
 
-		old, err := k.OpenTree("/")
+		old, err := k.OpenTree("/", "/init")
 		must(t, err)
 		must(t, k.EnterRoot("/new"))
 		if content, err := os.ReadFile("/marker"); string(content) != "new root" {
@@ -162,7 +164,7 @@ func TestEnterRoot(t *testing.T) {
 			t.Error("Empty:", err)
 		}
 		names, err := os.ReadDir(fmt.Sprintf("/proc/self/fd/%d", old.(tree).fd))
-		if err == nil && len(names) > 2 { // the two mount points stay
+		if err == nil && len(names) > 3 { // the two mount points stay, and /bin
 			t.Errorf("the old root still holds %v", names)
 		}
 		var st unix.Stat_t
@@ -171,6 +173,9 @@ func TestEnterRoot(t *testing.T) {
 		}
 		if err := unix.Fstatat(old.(tree).fd, "deep", &st, 0); err != unix.ENOENT {
 			t.Errorf("a directory of the old root: %v", err)
+		}
+		if err := unix.Fstatat(old.(tree).fd, "bin/self", &st, 0); err != nil {
+			t.Error("the file to keep is gone:", err)
 		}
 	})
 }
@@ -192,7 +197,7 @@ func TestEmptyRefusesADisk(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	tree, err := Linux{}.OpenTree(dir)
+	tree, err := Linux{}.OpenTree(dir, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -172,25 +172,27 @@ func (k *Kernel) Unmount(name string) error {
 
 // tree is a directory kept open.
 type tree struct {
-	k *Kernel
-	p place
+	k    *Kernel
+	p    place
+	keep string
 }
 
-// OpenTree implements sys.Mounts.
-func (k *Kernel) OpenTree(name string) (sys.Tree, error) {
+// OpenTree implements sys.Mounts. What is to be kept is only recorded: this
+// machine's init is no file.
+func (k *Kernel) OpenTree(name, keep string) (sys.Tree, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	p, err := k.find("open", name, true)
 	if err != nil {
 		return nil, err
 	}
-	return tree{k, p}, nil
+	return tree{k, p, keep}, nil
 }
 
 func (t tree) Empty() error {
 	t.k.mu.Lock()
 	defer t.k.mu.Unlock()
-	if err := t.k.effect("empty the old root"); err != nil {
+	if err := t.k.effect("empty the old root but for %s", t.keep); err != nil {
 		return err
 	}
 	clear(t.p.node().entries)
