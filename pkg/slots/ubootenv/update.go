@@ -9,7 +9,7 @@ import (
 
 // Update reads the environment, lets change work on its variables, and writes
 // them when they have changed or the primary copy has to be repaired; it tells
-// whether it wrote. A power cut at any moment leaves a valid copy, with the
+// whether it wrote, or with an error may have written. A power cut at any moment leaves a valid copy, with the
 // variables as they were or as they are now.
 //
 // found is what was there. With found.From None there is no valid copy: env is
