@@ -9,8 +9,9 @@ import (
 
 // Update reads the environment, lets change work on its variables, and writes
 // them when they have changed or the primary copy has to be repaired; it tells
-// whether it wrote, or with an error may have written. A power cut at any moment leaves a valid copy, with the
-// variables as they were or as they are now.
+// whether it wrote, or with an error may have written. Where there was a valid
+// copy and found.Protected is set, a power cut at any moment leaves one, with
+// the variables as they were or as they are now.
 //
 // found is what was there. With found.From None there is no valid copy: env is
 // empty, and change puts everything in that has to be there. An error of
