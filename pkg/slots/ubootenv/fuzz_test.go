@@ -65,7 +65,9 @@ func sealAs(block []byte, header Header) []byte {
 func FuzzDecode(f *testing.F) {
 	for _, g := range golden {
 		f.Add(g.block(f))
+		f.Add(g.block(f)[1:]) // damaged
 	}
+	f.Add(make([]byte, 64))
 	f.Fuzz(func(t *testing.T, block []byte) {
 		e, header, err := Decode(block)
 		var damaged *DamagedError
