@@ -12,7 +12,7 @@ INITRAMFS = $(GO) run ./initramfs -arch $(ARCH) -out out/$(ARCH)
 .PHONY: help
 help:
 	@echo 'make run        boot the demo system in QEMU, to its login prompt'
-	@echo '                FRESH=1 a new disk, SLOT=B the other slot, DEBUG=1 the debug image,'
+	@echo '                FRESH=1 a new disk, SLOT=B makes B the first, DEBUG=1 the debug image,'
 	@echo '                APPEND="…" more words for the kernel command line'
 	@echo 'make test       everything that has to hold before a change lands'
 	@echo 'make check      the fast part of it: form, rules, tests without a machine'
@@ -20,6 +20,7 @@ help:
 	@echo '                BENCH_ROUNDS=7 boots of each, BENCH_APPEND="…" more words for the kernel'
 	@echo 'make initramfs  the images: out/ARCH/{init,initramfs.cpio.lz4,initramfs-debug.cpio.lz4}'
 	@echo '                ARCH=arm64|arm|386|amd64|riscv64, MODULES=…/lib/modules/VERSION,'
+	@echo '                (with these also initramfs-shared.cpio.lz4 and modules.cpio.lz4),'
 	@echo '                SETS=slots,virtio,mmc,usb,nvme,scsi, EXTRA=module,…, CONFIG=minos.conf'
 	@echo 'make clean      remove what was built; downloads stay in the cache of the user'
 
@@ -37,7 +38,7 @@ demo-initramfs: host-packages
 .PHONY: run
 run: DEMO_IMAGES = $(if $(DEBUG),-debug-only,-release-only)
 run: demo-initramfs
-	@INITRAMFS=out/arm64/$(if $(DEBUG),initramfs-debug,initramfs).cpio.lz4 $(GO) run ./qemu/demo run
+	@INITRAMFS=out/arm64/$(if $(DEBUG),initramfs-debug,initramfs-shared).cpio.lz4 $(GO) run ./qemu/demo run
 
 .PHONY: test
 test: test-packages check demo-initramfs

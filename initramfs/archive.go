@@ -53,6 +53,20 @@ func (a archive) cpio() ([]byte, error) {
 	return buffer.Bytes(), nil
 }
 
+// compressAligned compresses an archive so that another one can follow it: its
+// length is a multiple of four bytes, where the kernel expects the next. The
+// zeros that this takes are inside the frame, behind the archive's trailer, where
+// the kernel skips them. One byte of lz4 stands for 255 of them.
+func compressAligned(plain []byte) ([]byte, error) {
+	for {
+		packed, err := compress(plain)
+		if err != nil || len(packed)%4 == 0 {
+			return packed, err
+		}
+		plain = append(plain, make([]byte, 256)...)
+	}
+}
+
 // compress makes a legacy lz4 frame, the only one of lz4's that the kernel
 // unpacks. Nothing follows the last block: before commit 2c484419efc0 the kernel took
 // even zeros there for damage.

@@ -48,6 +48,13 @@ func build(o options, stdout io.Writer) error {
 		}
 		outputs = append(outputs, made)
 	}
+	if o.modules != "" {
+		made, err := modulesArchive(modules)
+		if err != nil {
+			return err
+		}
+		outputs = append(outputs, made)
+	}
 	if err := writeOutputs(o.out, outputs); err != nil {
 		return err
 	}
@@ -69,7 +76,8 @@ func readConfig(name string) ([]byte, error) {
 }
 
 // releaseImage makes init and the image for devices: init and what it needs,
-// nothing else.
+// nothing else. Where there are modules it makes a second image without them,
+// which the kernels of two slots can share.
 func (c compiler) releaseImage(conf []byte, modules selection) ([]output, error) {
 	program, err := c.buildInit()
 	if err != nil {
@@ -77,8 +85,15 @@ func (c compiler) releaseImage(conf []byte, modules selection) ([]output, error)
 	}
 	image := archive{}
 	image.add(skeleton("release", c.version, conf)...)
-	image.add(modules.records...)
 	image.add(file("init", program, 0o755))
+	bare, err := image.pack()
+	if err != nil {
+		return nil, err
+	}
+	if len(modules.records) == 0 {
+		return []output{{"init", 0o755, program}, {"initramfs.cpio.lz4", 0o644, bare}}, nil
+	}
+	image.add(modules.records...)
 	packed, err := image.pack()
 	if err != nil {
 		return nil, err
@@ -86,7 +101,18 @@ func (c compiler) releaseImage(conf []byte, modules selection) ([]output, error)
 	return []output{
 		{"init", 0o755, program},
 		{"initramfs.cpio.lz4", 0o644, packed},
+		{"initramfs-shared.cpio.lz4", 0o644, bare},
 	}, nil
+}
+
+// modulesArchive makes the archive of one kernel's modules alone. A bootloader
+// loads it behind an image without modules, and the kernel unpacks the one over
+// the other.
+func modulesArchive(modules selection) (output, error) {
+	content := archive{}
+	content.add(modules.records...)
+	packed, err := content.pack()
+	return output{"modules.cpio.lz4", 0o644, packed}, err
 }
 
 // debugImage makes the image for people: one program that is init, a shell and
@@ -110,7 +136,7 @@ func (a archive) pack() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return compress(plain)
+	return compressAligned(plain)
 }
 
 // output is one file that the builder writes.

@@ -44,6 +44,50 @@ func namesOf(records []cpio.Record) []string {
 	return names
 }
 
+// One image for two kernels: without modules, and each kernel's beside it.
+func TestSharedImage(t *testing.T) {
+	out := runBuilder(t, "-release-only", "-modules", moduleDir(t, testKernel(t)), "-sets", "virtio", "-extra", "overlay")
+	all := namesOf(readImage(t, filepath.Join(out, "initramfs.cpio.lz4")))
+	shared := namesOf(readImage(t, filepath.Join(out, "initramfs-shared.cpio.lz4")))
+	modules := namesOf(readImage(t, filepath.Join(out, "modules.cpio.lz4")))
+	dir := "lib/modules/" + testRelease
+	if diff := cmp.Diff([]string{"lib", "lib/modules", dir, dir + "/minos.modules", dir + "/overlay.ko"}, modules); diff != "" {
+		t.Errorf("the archive of the modules (-want +got):\n%s", diff)
+	}
+	if slices.Contains(shared, "lib/modules") || !slices.Contains(shared, "init") {
+		t.Errorf("the shared image has %q", shared)
+	}
+	both := append(shared, modules...)
+	slices.Sort(both)
+	if diff := cmp.Diff(all, slices.Compact(both)); diff != "" {
+		t.Errorf("the two together (-image of its own +got):\n%s", diff)
+	}
+}
+
+// Another archive can follow each image: a bootloader appends one at the end.
+func TestImagesAreAligned(t *testing.T) {
+	out := runBuilder(t, "-release-only", "-modules", moduleDir(t, testKernel(t)), "-sets", "virtio", "-extra", "overlay")
+	for _, name := range []string{"initramfs.cpio.lz4", "initramfs-shared.cpio.lz4", "modules.cpio.lz4"} {
+		info, err := os.Stat(filepath.Join(out, name))
+		if err != nil || info.Size()%4 != 0 {
+			t.Errorf("%s: %v, %d bytes, want a multiple of 4", name, err, info.Size())
+		}
+	}
+	// Whatever the content: some lengths come out right by chance.
+	for n := range 40 {
+		plain := bytes.Repeat([]byte("0123456789abcdef"), 100)
+		plain = append(plain, bytes.Repeat([]byte{'x', byte(n)}, n)...)
+		packed, err := compressAligned(plain)
+		if err != nil || len(packed)%4 != 0 {
+			t.Errorf("%d more: %v, %d bytes, want a multiple of 4", n, err, len(packed))
+		}
+		got := hostTool(t, packed, "lz4", "-dc")
+		if !bytes.Equal(bytes.TrimRight(got, "\x00"), bytes.TrimRight(plain, "\x00")) {
+			t.Errorf("%d more: it does not come back", n)
+		}
+	}
+}
+
 // The release image holds init, two nodes, directories, configuration and
 // modules, and nothing else: no shell, no other program.
 func TestReleaseImage(t *testing.T) {
@@ -82,8 +126,8 @@ func TestReleaseImage(t *testing.T) {
 			}
 		}
 	}
-	if entries, err := os.ReadDir(out); err != nil || len(entries) != 2 {
-		t.Errorf("results %v, %v; want init and the image", entries, err)
+	if entries, err := os.ReadDir(out); err != nil || len(entries) != 4 {
+		t.Errorf("results %v, %v; want init, two images and the modules", entries, err)
 	}
 }
 

@@ -168,13 +168,15 @@ func (f File) copyToFAT(image string) error {
 		}
 		source = temp.Name()
 	}
-	return run(nil, "mcopy", "-i", image, source, target)
+	// -o: over a file that is there already.
+	return run(nil, "mcopy", "-o", "-i", image, source, target)
 }
 
-// KernelSquashFS is a squashfs that holds one file, Image, as the kernel slots
-// do.
+// KernelSquashFS is a squashfs as the kernel slots hold it: the file Image and,
+// for the initramfs, the kernel's modules in modules.cpio.lz4.
 type KernelSquashFS struct {
-	Image string // path of the kernel
+	Image   string // path of the kernel
+	Modules string // path of the archive of its modules; "" for none
 }
 
 // Make implements Content. It needs mksquashfs.
@@ -186,6 +188,11 @@ func (k KernelSquashFS) Make(file string, _ int64) error {
 	defer os.RemoveAll(dir)
 	if err := copySparse(filepath.Join(dir, "Image"), k.Image); err != nil {
 		return fmt.Errorf("cannot copy the kernel: %w", err)
+	}
+	if k.Modules != "" {
+		if err := copySparse(filepath.Join(dir, "modules.cpio.lz4"), k.Modules); err != nil {
+			return fmt.Errorf("cannot copy the kernel's modules: %w", err)
+		}
 	}
 	// lz4 is what unpacks fastest, and the kernel still fits its slot.
 	err = run(nil, "mksquashfs", dir, file, "-comp", "lz4", "-Xhc", "-all-root", "-noappend", "-no-xattrs",

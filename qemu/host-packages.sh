@@ -17,6 +17,18 @@ mcopy:mtools
 mkfs.vfat:dosfstools
 mke2fs:e2fsprogs
 mksquashfs:squashfs-tools
+mkimage:u-boot-tools
+mkenvimage:u-boot-tools
+fw_setenv:libubootenv-tool
+make:make
+cc:gcc
+aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu
+patch:patch
+bzip2:bzip2
+xz:xz-utils
+bison:bison
+flex:flex
+bc:bc
 "
 if [ "${1:-}" = test ]; then
 	# The judges of our bytes: what makes each filesystem that init recognizes,
@@ -36,7 +48,7 @@ fw_setenv:libubootenv-tool
 "
 fi
 if [ "${1:-}" = bench ]; then
-	needed="$needed aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu e2fsck:e2fsprogs"
+	needed="$needed e2fsck:e2fsprogs"
 fi
 
 # Where Debian keeps programs that are not in an ordinary user's PATH.
@@ -53,6 +65,9 @@ done
 # A compiler is found by its name, the C library that it links with is not.
 [ "${1:-}" != bench ] || [ -e /usr/aarch64-linux-gnu/lib/libc.a ] ||
 	missing="$missing libc6-dev-arm64-cross"
+# So is what U-Boot's tools for signing include.
+[ -e /usr/include/openssl/ssl.h ] || missing="$missing libssl-dev"
+[ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
 [ -n "$missing" ] || exit 0
 
 as_root=

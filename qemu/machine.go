@@ -12,11 +12,14 @@ import (
 	"time"
 )
 
-// Machine describes a virtual machine. Only Kernel has to be set.
+// Machine describes a virtual machine. Only Kernel or Firmware has to be set.
 type Machine struct {
 	Kernel    string   // the kernel image that QEMU loads
 	Initramfs string   // "" for none
 	Append    []string // words of the kernel command line, besides console=ttyAMA0
+	// Firmware is a program that finds a kernel itself, such as U-Boot. With it
+	// Kernel, Initramfs and Append have no meaning.
+	Firmware string
 	// NoConsole leaves console=ttyAMA0 out of the kernel command line.
 	NoConsole bool
 	Drives    []Drive
@@ -52,11 +55,8 @@ func (m Machine) Arguments() []string {
 	args := []string{
 		"-machine", "virt", "-cpu", "cortex-a53", "-accel", "tcg", "-m", strconv.Itoa(memory) + "M", "-smp", "1",
 		"-nodefaults", "-no-reboot", "-nic", "none",
-		"-kernel", m.Kernel, "-append", m.cmdline(),
 	}
-	if m.Initramfs != "" {
-		args = append(args, "-initrd", m.Initramfs)
-	}
+	args = append(args, m.program()...)
 	for i, d := range m.Drives {
 		args = append(args, d.arguments(fmt.Sprintf("disk%d", i))...)
 	}
@@ -64,6 +64,18 @@ func (m Machine) Arguments() []string {
 		args = append(args, "-icount", m.InstructionCount)
 	}
 	return append(args, m.Args...)
+}
+
+// program is what the machine starts with.
+func (m Machine) program() []string {
+	if m.Firmware != "" {
+		return []string{"-bios", m.Firmware}
+	}
+	args := []string{"-kernel", m.Kernel, "-append", m.cmdline()}
+	if m.Initramfs != "" {
+		args = append(args, "-initrd", m.Initramfs)
+	}
+	return args
 }
 
 func (d Drive) arguments(id string) []string {

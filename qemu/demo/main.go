@@ -1,9 +1,9 @@
 // Command demo boots the demo disk in QEMU, with the console on this terminal.
 //
 //	demo kernel   makes what the demo needs; prints KERNEL= and MODULES= for a shell
-//	demo run      boots; FRESH=1 starts over with a new disk, SLOT=B takes the
-//	              other slot, APPEND adds words to the kernel command line,
-//	              INITRAMFS names another initramfs
+//	demo run      boots through U-Boot; FRESH=1 starts over with a new disk,
+//	              SLOT=B makes that slot the first, APPEND adds words to the
+//	              kernel command line, INITRAMFS names another initramfs
 //
 // It is run from the top of the repository.
 package main
@@ -21,7 +21,8 @@ import (
 
 const (
 	diskDir          = "out/demo"
-	defaultInitramfs = "out/arm64/initramfs.cpio.lz4"
+	defaultInitramfs = "out/arm64/initramfs-shared.cpio.lz4"
+	modulesArchive   = "out/arm64/modules.cpio.lz4"
 )
 
 func main() {
@@ -60,42 +61,43 @@ func quote(s string) string {
 }
 
 // boot starts QEMU in place of this process, so that the terminal and its
-// signals are QEMU's.
+// signals are QEMU's. U-Boot does the rest, from what is on the disk.
 func boot(cache *qemu.Cache) error {
 	initramfs := setting("INITRAMFS", defaultInitramfs)
 	if _, err := os.Stat(initramfs); err != nil {
-		return fmt.Errorf("cannot boot without an initramfs (\"make initramfs\" makes it): %w", err)
+		return fmt.Errorf("cannot boot without an initramfs (\"make demo-initramfs\" makes it): %w", err)
 	}
-	slot := setting("SLOT", "A")
-	if slot != "A" && slot != "B" {
+	slot := os.Getenv("SLOT")
+	if slot != "" && slot != "A" && slot != "B" {
 		return fmt.Errorf("cannot boot the slot %q: SLOT is A or B", slot)
 	}
-	debian, err := cache.Debian()
+	uboot, err := cache.UBoot()
 	if err != nil {
 		return err
 	}
-	disk, err := demoDisk(cache)
+	disk, err := demoDisk(cache, initramfs)
 	if err != nil {
 		return err
 	}
-	machine := qemu.Machine{
-		Kernel:    debian.Image,
-		Initramfs: initramfs,
-		Append:    append([]string{"rauc.slot=" + slot}, strings.Fields(os.Getenv("APPEND"))...),
-		Drives:    []qemu.Drive{{File: disk, Keep: true}},
+	order := "the slot that the boot state names"
+	if slot != "" {
+		order = "slot " + slot
+		if err := (qemu.DebianDisk(qemu.Debian{})).MakeFirst(slot, disk); err != nil {
+			return err
+		}
 	}
-	path, argv, err := machine.Interactive()
+	path, argv, err := qemu.Machine{Firmware: uboot, Drives: []qemu.Drive{{File: disk, Keep: true}}}.Interactive()
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(os.Stderr, `
-Booting slot %s of %s; the processor is emulated, so allow a minute.
+Booting %s of %s; the processor is emulated, so allow a minute.
   log in           root, no password
   leave QEMU       Ctrl-a x (or "poweroff" inside)
   start over       FRESH=1 make run
   the other slot   SLOT=B make run
 
-`, slot, disk)
+`, order, disk)
 	return fmt.Errorf("cannot start QEMU: %w", syscall.Exec(path, argv, os.Environ()))
 }
 
@@ -107,19 +109,34 @@ func setting(variable, otherwise string) string {
 	return otherwise
 }
 
-// demoDisk returns the disk of earlier runs, or a new one.
-func demoDisk(cache *qemu.Cache) (string, error) {
+// demoDisk returns the disk of earlier runs, or a new one, with today's boot
+// files.
+func demoDisk(cache *qemu.Cache, initramfs string) (string, error) {
 	disk, origin := filepath.Join(diskDir, "disk.img"), filepath.Join(diskDir, "origin")
 	pristine, err := cache.DemoDisk()
 	if err != nil {
 		return "", err
 	}
+	debian, err := cache.Debian()
+	if err != nil {
+		return "", err
+	}
+	kernel, err := cache.KernelSlot(debian.Image, modulesArchive)
+	if err != nil {
+		return "", err
+	}
+	files, err := qemu.BootFiles(initramfs, strings.Fields(os.Getenv("APPEND"))...)
+	if err != nil {
+		return "", err
+	}
+	recipe := qemu.DebianDisk(debian).WithBoot(qemu.Copy{File: kernel}, files)
+	made := pristine + " " + kernel
 	from, err := os.ReadFile(origin)
 	if err == nil && os.Getenv("FRESH") != "1" {
-		if string(from) != pristine {
+		if string(from) != made {
 			fmt.Fprintln(os.Stderr, "The disk of the last run is of an older recipe, its kernel modules may not fit the kernel; FRESH=1 makes it anew.")
 		}
-		return disk, nil
+		return disk, recipe.PutBootFiles(disk, files)
 	}
 	if err := os.MkdirAll(diskDir, 0o755); err != nil {
 		return "", fmt.Errorf("cannot make a place for the demo disk: %w", err)
@@ -132,7 +149,12 @@ func demoDisk(cache *qemu.Cache) (string, error) {
 	if err := qemu.CopyImage(disk, pristine); err != nil {
 		return "", err
 	}
-	if err := os.WriteFile(origin, []byte(pristine), 0o644); err != nil {
+	for _, partition := range []string{"boot", "kernel-a", "kernel-b", "bootstate"} {
+		if err := recipe.Install(partition, disk); err != nil {
+			return "", err
+		}
+	}
+	if err := os.WriteFile(origin, []byte(made), 0o644); err != nil {
 		return "", fmt.Errorf("cannot note where the demo disk came from: %w", err)
 	}
 	return disk, nil

@@ -1,0 +1,112 @@
+package qemu
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// environmentSize is what U-Boot reads and writes of the boot state, in bytes.
+const environmentSize = 0x4000
+
+// Environment is a U-Boot environment, variables as "NAME=value", as mkenvimage
+// makes it: one copy, at the start of its partition.
+type Environment []string
+
+// FreshEnvironment is the boot state of a new card whose slots both hold a
+// system; the slots are tried in this order.
+func FreshEnvironment(order ...string) Environment {
+	return Environment{"BOOT_ORDER=" + strings.Join(order, " "), "BOOT_A_LEFT=3", "BOOT_B_LEFT=3"}
+}
+
+// Make implements Content. It needs mkenvimage.
+func (e Environment) Make(file string, _ int64) error {
+	text := strings.NewReader(strings.Join(e, "\n") + "\n")
+	if err := run(text, "mkenvimage", "-s", fmt.Sprintf("%#x", environmentSize), "-o", file, "-"); err != nil {
+		return fmt.Errorf("cannot make a U-Boot environment: %w", err)
+	}
+	return nil
+}
+
+// BootFiles is what U-Boot finds on the boot partition: its script, the
+// initramfs, and more words for the kernel command line.
+func BootFiles(initramfs string, words ...string) ([]File, error) {
+	script, err := BootScript()
+	if err != nil {
+		return nil, err
+	}
+	return []File{
+		Text("boot.scr", string(script)),
+		{Name: "initramfs.cpio.lz4", From: initramfs},
+		Text("uEnv.txt", "extraargs="+strings.Join(words, " ")+"\n"),
+	}, nil
+}
+
+// WithBoot is the disk as U-Boot starts it: one kernel in both slots, boot files
+// and a fresh boot state.
+func (d Disk) WithBoot(kernel Content, files []File) Disk {
+	d.KernelA.Content, d.KernelB.Content = kernel, kernel
+	boot := d.Boot.Content.(FAT)
+	boot.Files = slices.Concat(boot.Files, files)
+	d.Boot.Content = boot
+	d.BootState.Content = FreshEnvironment("A", "B")
+	return d
+}
+
+// PutBootFiles copies files to the boot partition of an image, over what has
+// their names, and leaves everything else there.
+func (d Disk) PutBootFiles(image string, files []File) error {
+	boot := d.Ranges()[0]
+	for _, f := range files {
+		if err := f.copyToFAT(fmt.Sprintf("%s@@%d", image, boot.Start)); err != nil {
+			return fmt.Errorf("cannot put %s on the boot partition of %s: %w", f.Name, image, err)
+		}
+	}
+	return nil
+}
+
+// MakeFirst puts a slot at the head of the boot order in an image and gives it
+// its attempts, as an updater does. It needs fw_setenv.
+func (d Disk) MakeFirst(slot, image string) error {
+	order := "A B"
+	if slot == "B" {
+		order = "B A"
+	}
+	state := d.Ranges()[slices.IndexFunc(d.Ranges(), func(r Range) bool { return r.Name == "bootstate" })]
+	config, err := os.CreateTemp("", "minos-fw-env-")
+	if err != nil {
+		return fmt.Errorf("cannot make a configuration for fw_setenv: %w", err)
+	}
+	defer os.Remove(config.Name())
+	_, err = fmt.Fprintf(config, "%s %#x %#x\n", image, state.Start, environmentSize)
+	if err == nil {
+		err = config.Close()
+	}
+	if err == nil {
+		err = run(strings.NewReader("BOOT_ORDER="+order+"\nBOOT_"+slot+"_LEFT=3\n"), "fw_setenv", "-c", config.Name(), "-s", "-")
+	}
+	if err != nil {
+		return fmt.Errorf("cannot make slot %s the first of the boot state: %w", slot, err)
+	}
+	return nil
+}
+
+// KernelSlot returns the image for a kernel slot: a kernel, and the archive of
+// its modules, and makes it first where it is missing.
+func (c *Cache) KernelSlot(image, modules string) (string, error) {
+	content, err := os.ReadFile(modules)
+	if err != nil {
+		return "", fmt.Errorf("cannot read the kernel modules (\"make demo-initramfs\" makes them): %w", err)
+	}
+	recipe := fmt.Sprintf("1 %s %x", image, sha256.Sum256(content))
+	dir, err := c.Get("kernel-slot", recipe, func(dir string) error {
+		return KernelSquashFS{Image: image, Modules: modules}.Make(filepath.Join(dir, "kernel.squashfs"), 0)
+	})
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, "kernel.squashfs"), nil
+}
