@@ -10,7 +10,8 @@
 # What it reads and writes is a partition of 8 MiB, the boot state:
 #   +0         the environment, 0x4000 bytes, as fw_printenv and RAUC read it
 #   +0x400000  its shadow, in another erase block of the card, written first:
-#              a power cut in either write leaves one of them whole
+#              a power cut in either write leaves one of them whole; last, where
+#              it is the only one that is
 #   +0x700000  the last environment that was found torn
 # Counters are hexadecimal, as RAUC's are: "a" is ten. BOOT_A_FROM and BOOT_A_NOW
 # are how many attempts a run of them began with and what the last one left: so
@@ -27,14 +28,14 @@ if test -z "${m_boot}"; then m_boot=1; fi
 m_fdt=${fdt_addr}
 if test -z "${m_fdt}"; then m_fdt=${fdtcontroladdr}; fi
 
-# Where the boot state is worked on: where the initramfs is not yet. An export
-# may write as much as this U-Boot's whole environment, 0x40000 bytes in QEMU.
-m_primary=${ramdisk_addr_r}
-setexpr result ${ramdisk_addr_r} + 0x40000
+# Where the boot state is worked on: 1 MiB that nothing is loaded into. An export
+# writes as much as this U-Boot's whole environment, 0x40000 bytes in QEMU.
+m_primary=${pxefile_addr_r}
+setexpr result ${pxefile_addr_r} + 0x20000
 m_shadow=${result}
-setexpr result ${ramdisk_addr_r} + 0x80000
+setexpr result ${pxefile_addr_r} + 0x40000
 m_new=${result}
-setexpr result ${ramdisk_addr_r} + 0x100000
+setexpr result ${pxefile_addr_r} + 0x80000
 m_own=${result}
 
 # The words of the kernel command line: those of the firmware (config.txt and
@@ -76,6 +77,8 @@ if test -n "${m_start}"; then
 	m_shadowstart=0x${result}
 	setexpr result ${m_start} + 0x3800
 	m_tornstart=0x${result}
+	m_write1=${m_shadowstart}
+	m_write2=${m_start}
 	${m_if} dev ${m_dev}
 	${m_if} read ${m_primary} ${m_start} 0x100
 	${m_if} read ${m_shadow} ${m_shadowstart} 0x20
@@ -86,6 +89,8 @@ if test -n "${m_start}"; then
 		if env import -c ${m_shadow} 0x4000 m_none; then
 			echo "boot.scr: the environment is torn; its shadow is used"
 			m_state=${m_shadow}
+			m_write1=${m_start}
+			m_write2=${m_shadowstart}
 		else
 			for m_try in 0x1000 0x2000 0x8000 0x10000 0x20000; do
 				if env import -c ${m_primary} ${m_try} m_none; then
@@ -201,11 +206,12 @@ for m_turn in ${m_order} good other; do
 	if test -n "${m_store}" -a -n "${m_start}"; then
 		env export -b ${m_own}
 		m_ownsize=${filesize}
+		m_whole=
 		if test -n "${m_state}"; then
-			env import -d -c ${m_state} 0x4000
+			if env import -d -c ${m_state} 0x4000; then m_whole=yes; fi
 		else
 			mw.b ${m_new} 0 2
-			env import -d -b ${m_new} 2
+			if env import -d -b ${m_new} 2; then m_whole=yes; fi
 		fi
 		setenv BOOT_ORDER "${m_order}"
 		setenv BOOT_A_LEFT ${m_aleft}
@@ -218,20 +224,22 @@ for m_turn in ${m_order} good other; do
 		# The first export is for the length, which the second does not look at.
 		# It sets filesize, which is not to be stored.
 		m_theirs="${filesize}"
-		m_full=yes
-		if env export -t -s 0x3ffc ${m_new}; then
-			setenv filesize ${m_theirs}
-			if env export -c -s 0x4000 ${m_new}; then m_full=; fi
+		if test -n "${m_whole}"; then
+			m_whole=
+			if env export -t -s 0x3ffc ${m_new}; then
+				setenv filesize ${m_theirs}
+				if env export -c -s 0x4000 ${m_new}; then m_whole=yes; fi
+			fi
 		fi
 		env import -d -b ${m_own} ${m_ownsize}
-		if test -n "${m_full}"; then
+		if test -z "${m_whole}"; then
 			echo "boot.scr: the environment is full; this attempt is not counted"
 		else
 			m_state=${m_new}
 			if test -n "${m_torn}"; then
 				if ${m_if} write ${m_primary} ${m_tornstart} 0x20; then m_torn=; fi
 			fi
-			if ${m_if} write ${m_new} ${m_shadowstart} 0x20 && ${m_if} write ${m_new} ${m_start} 0x20; then
+			if ${m_if} write ${m_new} ${m_write1} 0x20 && ${m_if} write ${m_new} ${m_write2} 0x20; then
 				echo "boot.scr: stored"
 			else
 				echo "boot.scr: the boot state cannot be written; this attempt may not be counted"

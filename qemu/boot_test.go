@@ -238,15 +238,18 @@ func saveLog(t *testing.T, console string) string {
 // initramfs returns one of the built images.
 func initramfs(t *testing.T, name string) string {
 	t.Helper()
-	dir := os.Getenv(initramfsDirVar)
-	if dir == "" {
-		dir = initramfsDir
-	}
-	path := filepath.Join(dir, name)
+	path := filepath.Join(initramfsDirectory(), name)
 	if _, err := os.Stat(path); err != nil {
 		unable(t, fmt.Sprintf("no initramfs: %v; \"make initramfs\" makes it, %s names another directory", err, initramfsDirVar))
 	}
 	return path
+}
+
+func initramfsDirectory() string {
+	if dir := os.Getenv(initramfsDirVar); dir != "" {
+		return dir
+	}
+	return initramfsDir
 }
 
 // tools ends a test on a machine that lacks one of the programs.

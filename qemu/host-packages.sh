@@ -45,6 +45,7 @@ cpio:cpio
 mkenvimage:u-boot-tools
 fw_printenv:libubootenv-tool
 fw_setenv:libubootenv-tool
+fdtput:device-tree-compiler
 "
 fi
 if [ "${1:-}" = bench ]; then
