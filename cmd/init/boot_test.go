@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/minos-os/minos-init/pkg/mount"
 	"github.com/minos-os/minos-init/pkg/slots/ubootenv"
+	"github.com/minos-os/minos-init/pkg/sys"
 	"github.com/minos-os/minos-init/pkg/sys/systest"
 	"golang.org/x/sys/unix"
 )
@@ -149,6 +150,18 @@ func scenarios() []scenario {
 		{name: "missing-overlay", cmdline: "rauc.slot=A", disk: without(card(), 3), ends: toInit},
 		{name: "overlay-partition-refused", cmdline: "rauc.slot=A", disk: card(), ends: toInit,
 			break_: func(k *systest.Kernel) { k.Fail("mount ext4 /dev/vda3", unix.EUCLEAN) }},
+		{name: "overlay-mended", cmdline: "rauc.slot=A", disk: withTools(used()), ends: toInit, check: changeIs(true),
+			break_: func(k *systest.Kernel) {
+				k.FailTimes("mount ext4 /dev/vda3", 1, unix.EUCLEAN)
+				k.Answer("e2fsck", sys.Exit{Status: 1, Output: "overlay: Free blocks count wrong.\nFIXED.\noverlay: 11/24576 files\n"})
+			}},
+		{name: "overlay-not-mended", cmdline: "rauc.slot=A", disk: withTools(used()), ends: toInit, check: changeIs(false),
+			break_: func(k *systest.Kernel) {
+				k.Fail("mount ext4 /dev/vda3", unix.EUCLEAN)
+				k.Answer("e2fsck", sys.Exit{Status: 4, Output: "overlay: UNEXPECTED INCONSISTENCY; RUN fsck MANUALLY.\n"})
+			}},
+		{name: "overlay-with-errors", cmdline: "rauc.slot=A", disk: withErrors(withTools(used()), 3), ends: toInit, check: changeIs(true)},
+		{name: "overlay-with-errors-no-tool", cmdline: "rauc.slot=A", disk: withErrors(used(), 3), ends: toInit, check: changeIs(true)},
 		{name: "overlay-mount-refused", cmdline: "rauc.slot=A", disk: card(), ends: toInit,
 			break_: func(k *systest.Kernel) { k.FailTimes("mount overlay", 1, unix.ESTALE) }},
 		{name: "overlay-full", cmdline: "rauc.slot=A", disk: with(card(), 3), ends: toInit,
@@ -389,6 +402,19 @@ func with(d *systest.Disk, number int, files ...string) *systest.Disk {
 		if p.Number == number {
 			p.Files = files
 		}
+	}
+	return d
+}
+
+// withTools is the card with an e2fsck in slot A.
+func withTools(d *systest.Disk) *systest.Disk {
+	return with(d, 6, append(rootfsFiles[:len(rootfsFiles):len(rootfsFiles)], "usr/sbin/e2fsck=\x7fELF", "tmp/")...)
+}
+
+// withErrors is the card with a filesystem that says that it has errors.
+func withErrors(d *systest.Disk, number int) *systest.Disk {
+	for _, p := range d.Parts {
+		p.Errors = p.Number == number
 	}
 	return d
 }

@@ -269,18 +269,24 @@ func messagesOfCall(call *ast.CallExpr) []ast.Expr {
 	switch {
 	case name == "fmt.Errorf", name == "errors.New", strings.HasSuffix(name, "Warn"), strings.HasSuffix(name, ".Error"):
 		return call.Args[:1]
+	case strings.HasSuffix(name, ".Say"):
+		return formatsIn(call.Args)
 	case name == "append":
-		var texts []ast.Expr
-		for _, arg := range call.Args[1:] {
-			if inner, ok := arg.(*ast.CallExpr); ok && len(inner.Args) > 0 {
-				if f, ok := inner.Fun.(*ast.SelectorExpr); ok && f.Sel.Name == "Sprintf" {
-					texts = append(texts, inner.Args[0])
-				}
-			}
-		}
-		return texts
+		return formatsIn(call.Args[1:])
 	}
 	return nil
+}
+
+// formatsIn are the formats that are filled in as these arguments.
+func formatsIn(args []ast.Expr) (texts []ast.Expr) {
+	for _, arg := range args {
+		if inner, ok := arg.(*ast.CallExpr); ok && len(inner.Args) > 0 {
+			if f, ok := inner.Fun.(*ast.SelectorExpr); ok && f.Sel.Name == "Sprintf" {
+				texts = append(texts, inner.Args[0])
+			}
+		}
+	}
+	return texts
 }
 
 func literal(text string) ast.Expr {

@@ -31,6 +31,9 @@ type Superblock struct {
 	// Size is the number of bytes that the filesystem says it spans on this
 	// device, 0 when it does not say.
 	Size int64
+	// Errors is set when the kernel has met damage in this ext2, ext3 or ext4,
+	// and nobody has mended it since.
+	Errors bool
 }
 
 // headSize is one page: a device is read through the page cache, so a shorter

@@ -8,6 +8,7 @@ const (
 	extOffset = 1024
 	extSize   = 1024
 	extMagic  = 0xef53
+	extErrors = 0x2 // a bit of s_state
 )
 
 // Features that tell ext2, ext3 and ext4 apart, and what is checked.
@@ -43,6 +44,8 @@ func parseExt(head []byte) (Superblock, bool) {
 		Label: labelText(s[0x78:0x88]),
 		UUID:  uuidText(s[0x68:0x78]),
 		Size:  size,
+
+		Errors: le.Uint16(s[0x3a:])&extErrors != 0,
 	}, true
 }
 

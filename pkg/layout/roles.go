@@ -164,6 +164,24 @@ func (p partition) mount(target string, flags sys.MountFlags) mount.Action {
 	return mount.Mount{Source: p.match.Device.Path(), Target: target, FSType: p.super.Type, Flags: flags}
 }
 
+// mended is the step that mounts an ext4, with e2fsck where that is of use:
+// before it, when the filesystem says that it has errors, or after the kernel
+// has refused it. A settled boot does not wait for the tools, which are there
+// once the steps toolsAfter are over.
+func (p partition) mended(s mount.Step, tools mount.Toolbox, toolsAfter []string) mount.Step {
+	if p.err != nil {
+		return s // what is not there, or something else, is not e2fsck's to write to
+	}
+	check := mount.Check{Device: p.match.Device.Path(), Tools: tools, Doubted: p.super.Errors}
+	if p.super.Errors {
+		s.After = toolsAfter
+		s.Do = append([]mount.Action{check}, s.Do...)
+		return s
+	}
+	s.Mend, s.MendAfter = []mount.Action{check}, toolsAfter
+	return s
+}
+
 // given are the two steps that mount a partition and give it to the new root.
 // It is mounted while the root is being put together, and moved afterwards.
 func (p partition) given(flags sys.MountFlags) []mount.Step {

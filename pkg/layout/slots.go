@@ -79,7 +79,12 @@ func prepareSlots(m Machine) (Root, error) {
 		root.Warnings = append(root.Warnings, fmt.Sprintf(
 			"this is the last attempt of slot %s, so it is made without what was written to / before, ignoring: minos.overlay=keep", choice.Slot))
 	}
-	root.addUpper(policy, *found.role("overlay"), choice.Slot.Lower(), rootfs.name, rootfs.at, rootfs.identity(m.Kernel))
+	tools := mount.Toolbox{Name: "slot " + string(choice.Slot), Root: mount.Mount{
+		Source: rootfs.match.Device.Path(), Target: rootfs.at, FSType: rootfs.super.Type, Flags: sys.ReadOnly | sys.NoAtime,
+	}}
+	root.addUpper(policy, *found.role("overlay"), lowerLayer{
+		step: rootfs.name, at: rootfs.at, dir: choice.Slot.Lower(), identity: rootfs.identity(m.Kernel), tools: tools,
+	})
 	root.Steps = append(root.Steps, found.role("data").given(sys.NoAtime)...)
 	root.Steps = append(root.Steps, found.role("boot").given(sys.ReadOnly|sys.NoAtime)...)
 	root.Warnings = append(root.Warnings, found.warnings...)
@@ -109,34 +114,43 @@ func (r *Root) rejectStaleRoot(stale string) {
 	}
 }
 
+// lowerLayer is a root filesystem that gets a writable layer.
+type lowerLayer struct {
+	step     string // that mounts it
+	at       string
+	dir      string // its own on the overlay partition
+	identity func() (string, error)
+	tools    mount.Toolbox // to mend that partition
+}
+
 // addUpper adds the steps that lay the writable layer over the lower: on the
 // overlay partition as the policy wants it, and in memory when it asks for that
 // or when the partition fails, since both slots share it and no restart would
 // mend it.
-func (r *Root) addUpper(policy config.OverlayPolicy, overlay partition, dir, rootfs, lower string, identity func() (string, error)) {
+func (r *Root) addUpper(policy config.OverlayPolicy, overlay partition, lower lowerLayer) {
 	inMemory := mount.Upper{Dir: backing + "/volatile"}
-	r.StandIn = mount.Overlay{Target: newRoot, Lowers: []string{lower}, Upper: inMemory, Distrust: true}
+	r.StandIn = mount.Overlay{Target: newRoot, Lowers: []string{lower.at}, Upper: inMemory, Distrust: true}
 	// A quarter of the memory: a runaway log must not take what the device
 	// needs to be reached.
 	volatile := []mount.Action{mount.Tmpfs(inMemory.Dir, "25%"), inMemory, r.StandIn}
 
 	r.Upper = string(policy)
-	root := mount.Step{Name: "root", Title: "lay the writable layer over the root filesystem", After: []string{rootfs}}
+	root := mount.Step{Name: "root", Title: "lay the writable layer over the root filesystem", After: []string{lower.step}}
 	if policy == config.Volatile {
 		r.Overlay, root.Do = r.StandIn, volatile
 		r.Steps = append(r.Steps, root)
 		return
 	}
-	upper := mount.Upper{Dir: path.Join(overlay.at, dir), Reset: policy == config.Reset, Identity: identity}
-	r.Overlay = mount.Overlay{Target: newRoot, Lowers: []string{lower}, Upper: upper}
+	upper := mount.Upper{Dir: path.Join(overlay.at, lower.dir), Reset: policy == config.Reset, Identity: lower.identity}
+	r.Overlay = mount.Overlay{Target: newRoot, Lowers: []string{lower.at}, Upper: upper}
 	const loss = "what is written to / is lost at power-off"
 	root.Needs, root.Do = []string{"upper"}, []mount.Action{r.Overlay}
 	root.Tolerated, root.Else, root.Loss = true, volatile, loss
-	r.Steps = append(r.Steps, mount.Step{
+	r.Steps = append(r.Steps, overlay.mended(mount.Step{
 		Name: "overlay", Title: "mount the overlay partition",
 		Do:        []mount.Action{overlay.mount(overlay.at, sys.NoAtime)},
 		Tolerated: true, Loss: loss,
-	}, mount.Step{
+	}, lower.tools, root.After), mount.Step{
 		Name: "upper", Title: "prepare the writable layer",
 		After:     root.After, // the identity of the lower is read
 		Needs:     []string{"overlay"},

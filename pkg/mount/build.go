@@ -49,11 +49,27 @@ type Step struct {
 
 	Do []Action // in order; when one fails, those before it are undone
 
+	// Mend is tried once when Do has failed, and Do once more after it. It may
+	// need what Do does not: MendAfter names steps that have to be over before.
+	Mend      []Action
+	MendAfter []string
+
 	// Tolerated says that the boot goes on without this step. Else is then
 	// what stands in for Do, and Loss tells in words what is lost.
 	Tolerated bool
 	Else      []Action
 	Loss      string
+
+	before error // why Do failed before Mend, in the step that is tried again
+}
+
+// again is the step after its first failure.
+func (s Step) again(why error) Step {
+	s.After = slices.Concat(s.After, s.MendAfter)
+	s.Do = slices.Concat(s.Mend, s.Do)
+	s.Mend, s.MendAfter = nil, nil
+	s.before = why
+	return s
 }
 
 // Outcome is how a step went.
@@ -108,9 +124,9 @@ func Build(env Env, steps []Step, schedule Schedule) (Built, error) {
 	if err := check(steps); err != nil {
 		return Built{}, err
 	}
-	b := &builder{env: env, results: make(chan result, len(steps)), state: map[string]state{}}
+	b := &builder{env: env, steps: slices.Clone(steps), results: make(chan result, len(steps)), state: map[string]state{}}
 	for {
-		ready := b.ready(steps)
+		ready := b.ready()
 		if b.failed == nil && len(ready) > 0 && (schedule == nil || b.running == 0) {
 			i := 0
 			if schedule != nil {
@@ -145,10 +161,12 @@ type result struct {
 	outcome Outcome
 	done    []Action
 	err     error // of a step that is not tolerated
+	again   error // why the step is to be tried once more
 }
 
 type builder struct {
 	env     Env
+	steps   []Step
 	results chan result
 	state   map[string]state
 	running int
@@ -157,9 +175,9 @@ type builder struct {
 }
 
 // ready are the steps that have not begun and whose predecessors are over.
-func (b *builder) ready(steps []Step) (ready []Step) {
+func (b *builder) ready() (ready []Step) {
 	over := func(name string) bool { return b.state[name] >= replaced }
-	for _, s := range steps {
+	for _, s := range b.steps {
 		if b.state[s.Name] == 0 && all(s.After, over) && all(s.Needs, over) {
 			ready = append(ready, s)
 		}
@@ -183,6 +201,12 @@ func (b *builder) start(s Step) {
 
 func (b *builder) finish(r result) {
 	b.running--
+	if r.again != nil {
+		b.state[r.step.Name] = 0
+		i := slices.IndexFunc(b.steps, func(s Step) bool { return s.Name == r.step.Name })
+		b.steps[i] = r.step.again(r.again)
+		return
+	}
 	b.state[r.step.Name] = replaced
 	if r.outcome.Full {
 		b.state[r.step.Name] = full
@@ -202,6 +226,13 @@ func perform(env Env, s Step, possible bool) result {
 	if possible {
 		r.done, err = applyAll(env, s.Do)
 		r.outcome.Full = err == nil
+		if err != nil && len(s.Mend) > 0 {
+			r.again = err
+			return r
+		}
+		if err != nil && s.before != nil {
+			err = fmt.Errorf("%w; %w", s.before, err)
+		}
 	}
 	if !r.outcome.Full {
 		if !s.Tolerated {
@@ -240,7 +271,7 @@ func applyAll(env Env, actions []Action) (done []Action, err error) {
 func check(steps []Step) error {
 	known := map[string]bool{}
 	for _, s := range steps {
-		for _, before := range slices.Concat(s.After, s.Needs) {
+		for _, before := range slices.Concat(s.After, s.Needs, s.MendAfter) {
 			if !known[before] {
 				return fmt.Errorf("internal error: the step %q depends on %q, which is not listed before it", s.Name, before)
 			}

@@ -104,6 +104,11 @@ type Processes interface {
 	Memfd(name string, content []byte) (fd int, err error)
 	// Run runs a program to its end.
 	Run(Command) error
+	// RunTool runs a program that talks to nobody to its end, and returns how
+	// it ended and what it printed. The error is not about its exit status: it
+	// says that it could not be started, was killed by a signal, or, with
+	// ErrKilled, that it was killed because it took too long.
+	RunTool(Tool) (Exit, error)
 	// Exec becomes another program. On a real machine it returns only when it
 	// failed.
 	Exec(path string, argv, env []string) error
@@ -227,6 +232,24 @@ type Command struct {
 	// Terminal is the device that becomes the program's controlling terminal
 	// and its standard descriptors. Without one it has this process's own.
 	Terminal string
+}
+
+// Tool is a program that talks to nobody: it has no terminal, its input is
+// empty, and it is in a session of its own.
+type Tool struct {
+	Root  string        // becomes its root and its working directory
+	Argv  []string      // Argv[0] is the path, seen from Root
+	Env   []string      // all of its environment
+	Limit time.Duration // how long it may take
+}
+
+// ErrKilled is in the error of a tool that did not end within its limit.
+var ErrKilled = errors.New("was killed because it took too long")
+
+// Exit is how a tool ended.
+type Exit struct {
+	Status int
+	Output string // the last 16 KiB of its standard output and error, as they came
 }
 
 // Ending is how a machine's run ends.

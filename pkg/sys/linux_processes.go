@@ -2,9 +2,11 @@ package sys
 
 import (
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -64,6 +66,72 @@ func (Linux) Run(c Command) error {
 		return fmt.Errorf("%s: %s", c.Argv[0], state)
 	}
 	return nil
+}
+
+// RunTool implements Processes. What the tool prints goes into a file in
+// memory: a pipe would have to be emptied meanwhile, and a child that it left
+// behind could hold it open. It does without os.Process, which would make the
+// image 16 KB larger.
+func (Linux) RunTool(t Tool) (Exit, error) {
+	output, err := unix.MemfdCreate("output", unix.MFD_CLOEXEC)
+	if err != nil {
+		return Exit{}, fmt.Errorf("memfd_create for the output of %s: %w", t.Argv[0], err)
+	}
+	defer unix.Close(output)
+	null, err := open("/dev/null", unix.O_RDONLY, 0)
+	if err != nil {
+		return Exit{}, err
+	}
+	defer unix.Close(null)
+	pid, err := syscall.ForkExec(t.Argv[0], t.Argv, &syscall.ProcAttr{
+		Dir: "/", Env: t.Env, Files: []uintptr{uintptr(null), uintptr(output), uintptr(output)},
+		Sys: &syscall.SysProcAttr{Chroot: t.Root, Setsid: true},
+	})
+	if err != nil {
+		return Exit{}, &fs.PathError{Op: "exec", Path: t.Argv[0], Err: err}
+	}
+	status, err := waitAtMost(pid, t.Limit)
+	if err == nil && !status.Exited() {
+		err = fmt.Errorf("was ended by the signal %v", status.Signal())
+	}
+	if err != nil {
+		return Exit{}, fmt.Errorf("%s: %w", t.Argv[0], err)
+	}
+	text, err := lastOf(output, 16<<10)
+	return Exit{status.ExitStatus(), text}, err
+}
+
+// waitAtMost waits for a child, and kills it when the time is over. One that
+// waits for a disk which has stopped answering does not even die: it is left
+// behind.
+func waitAtMost(pid int, limit time.Duration) (unix.WaitStatus, error) {
+	var status unix.WaitStatus
+	done := Go(func() error {
+		_, err := ignoringEINTR(func() (int, error) { return unix.Wait4(pid, &status, 0, nil) })
+		return err
+	})
+	select {
+	case err := <-done:
+		return status, err
+	case <-time.After(limit):
+	}
+	_ = unix.Kill(pid, unix.SIGKILL)
+	select {
+	case <-done:
+	case <-time.After(time.Second):
+	}
+	return 0, fmt.Errorf("%w: more than %v", ErrKilled, limit)
+}
+
+// lastOf reads the last bytes of a file.
+func lastOf(fd int, most int64) (string, error) {
+	size, err := unix.Seek(fd, 0, io.SeekEnd)
+	if err != nil {
+		return "", err
+	}
+	text := make([]byte, min(size, most))
+	n, err := ignoringEINTR(func() (int, error) { return unix.Pread(fd, text, size-int64(len(text))) })
+	return string(text[:max(n, 0)]), err
 }
 
 // Exec implements Processes.

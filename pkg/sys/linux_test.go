@@ -276,3 +276,46 @@ func TestGoBringsPanicsBack(t *testing.T) {
 		t.Errorf("Go = %v", err)
 	}
 }
+
+func TestRunTool(t *testing.T) {
+	if os.Geteuid() != 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("this level needs root to change the root, and CI has to run it")
+		}
+		t.Skip("SKIPPED: another root needs root; run it as root")
+	}
+	run := func(limit time.Duration, argv ...string) (Exit, error) {
+		return Linux{}.RunTool(Tool{Root: "/", Argv: argv, Env: []string{"A=b", "PATH=/usr/bin:/bin"}, Limit: limit})
+	}
+	t.Run("status and words", func(t *testing.T) {
+		// cat would wait for an input, and tty would name a terminal.
+		exit, err := run(time.Minute, "/bin/sh", "-c", "echo out; echo err >&2; pwd; env | grep ^A; cat; tty; exit 5")
+		if want := (Exit{5, "out\nerr\n/\nA=b\nnot a tty\n"}); err != nil || exit != want {
+			t.Errorf("%+v, %v; want %+v", exit, err, want)
+		}
+	})
+	t.Run("the end of many words", func(t *testing.T) {
+		exit, err := run(time.Minute, "/bin/sh", "-c", "yes 1234567 | head -c 100000; echo end")
+		if err != nil || len(exit.Output) != 16<<10 || !strings.HasSuffix(exit.Output, "1234567\nend\n") {
+			t.Errorf("%d bytes, %v; want the last 16384", len(exit.Output), err)
+		}
+	})
+	t.Run("another root", func(t *testing.T) {
+		_, err := Linux{}.RunTool(Tool{Root: t.TempDir(), Argv: []string{"/bin/sh"}, Limit: time.Minute})
+		if !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("error %v, want that there is no shell in an empty root", err)
+		}
+	})
+	t.Run("too long", func(t *testing.T) {
+		began := time.Now()
+		_, err := run(50*time.Millisecond, "/bin/sleep", "60")
+		if !errors.Is(err, ErrKilled) || time.Since(began) > 20*time.Second {
+			t.Errorf("error %v after %v, want %v at once", err, time.Since(began), ErrKilled)
+		}
+	})
+	t.Run("a signal", func(t *testing.T) {
+		if _, err := run(time.Minute, "/bin/sh", "-c", "kill -SEGV $$"); err == nil || !strings.Contains(err.Error(), "segmentation fault") {
+			t.Errorf("error %v, want that of the signal", err)
+		}
+	})
+}

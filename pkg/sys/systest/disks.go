@@ -31,6 +31,7 @@ type Part struct {
 	Name   string   // GPT name; "" on an MBR
 	FS     string   // filesystem type; "": nothing on it
 	Label  string   // the filesystem's
+	Errors bool     // an ext4 says that it has errors
 	Files  []string // "dir/", "file=content", "link->target"
 	Raw    []byte   // what is at its start where there is no filesystem
 
@@ -214,7 +215,7 @@ func (k *Kernel) OpenDevice(path string) (sys.Device, error) {
 	if p.FS == "" {
 		return device{k, p, path}, nil
 	}
-	return image{superblock(p.FS, p.Label)}, nil
+	return image{superblock(p)}, nil
 }
 
 // image is the start of a filesystem, as a probe reads it.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -33,8 +34,9 @@ type Kernel struct {
 	proc, sysfs, dev *node
 	disks            []*Disk
 	listeners        []*listener
-	known            map[string]bool // filesystem types
-	loaded           map[string]bool // kernel modules
+	answers          map[string]sys.Exit // of tools, by name
+	known            map[string]bool     // filesystem types
+	loaded           map[string]bool     // kernel modules
 	nextDev          uint64
 }
 
@@ -224,6 +226,29 @@ func (k *Kernel) Run(c sys.Command) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.effect("run %s", strings.Join(c.Argv, " "))
+}
+
+// Answer makes a tool end in this way when it is run; without an answer it ends
+// with status 0 and says nothing. tool is the last part of its path.
+func (k *Kernel) Answer(tool string, exit sys.Exit) {
+	if k.answers == nil {
+		k.answers = map[string]sys.Exit{}
+	}
+	k.answers[tool] = exit
+}
+
+// RunTool implements sys.Kernel. The program has to be there.
+func (k *Kernel) RunTool(t sys.Tool) (sys.Exit, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.effect("tool in %s: %s", t.Root, strings.Join(t.Argv, " ")); err != nil {
+		return sys.Exit{}, failed("exec", t.Argv[0], err)
+	}
+	p, err := k.walk(t.Root, t.Argv[0], true)
+	if err != nil || p.node() == nil {
+		return sys.Exit{}, failed("exec", t.Argv[0], unix.ENOENT)
+	}
+	return k.answers[path.Base(t.Argv[0])], nil
 }
 
 // Exec implements sys.Kernel. When it works it returns nil, which no other

@@ -6,16 +6,19 @@ import (
 )
 
 // superblock is the start of a partition with the least that a probe takes for
-// a filesystem of this kind.
-func superblock(kind, label string) []byte {
+// the filesystem on it.
+func superblock(p *Part) []byte {
 	b := make([]byte, 128<<10)
-	switch kind {
+	switch p.FS {
 	case "ext4":
-		putExt4(b[1024:], label)
+		putExt4(b[1024:], p.Label)
+		if p.Errors {
+			b[1024+58] = 2 // s_state: errors detected
+		}
 	case "squashfs":
 		putSquashfs(b)
 	case "vfat":
-		putFAT32(b, label)
+		putFAT32(b, p.Label)
 	}
 	return b
 }

@@ -1,0 +1,206 @@
+package mount
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/minos-os/minos-init/pkg/sys"
+	"github.com/minos-os/minos-init/pkg/sys/systest"
+	"golang.org/x/sys/unix"
+)
+
+// slotRoot is a machine with a root filesystem of these files, mounted, and
+// the toolbox that it is.
+func slotRoot(t *testing.T, k *systest.Kernel, files ...string) Toolbox {
+	t.Helper()
+	k.AddDisk(&systest.Disk{Name: "vda", Parts: []*systest.Part{{Number: 6, FS: "ext4", Files: append(files, "dev/", "proc/", "run/")}}})
+	root := Mount{Source: "/dev/vda6", Target: "/rootfs", FSType: "ext4", Flags: sys.ReadOnly}
+	for _, m := range append(API(), root) {
+		if err := m.Apply(Env{Kernel: k, Modules: builtIn{}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return Toolbox{Root: root, Name: "slot A"}
+}
+
+// builtIn is a kernel that needs no modules.
+type builtIn struct{}
+
+func (builtIn) Filesystem(string) error { return nil }
+
+func TestToolbox(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		initramfs []string
+		files     []string // of the slot
+		fail      string   // a call that fails
+		ran       string
+		err       string
+	}{
+		{"in the slot", nil, []string{"usr/sbin/e2fsck=\x7fELF", "tmp/"}, "", "tool in /mnt/tools: /usr/sbin/e2fsck -p x", ""},
+		{"behind a link", nil, []string{"sbin->usr/bin", "usr/bin/e2fsck=\x7fELF", "tmp/"}, "", "tool in /mnt/tools: /usr/bin/e2fsck -p x", ""},
+		{"in the initramfs", []string{"sbin/e2fsck=\x7fELF"}, []string{"usr/sbin/e2fsck=\x7fELF", "tmp/"}, "", "tool in /: /sbin/e2fsck -p x", ""},
+		{"nowhere", nil, []string{"tmp/"}, "", "", "slot A has no e2fsck in /usr/sbin, /usr/bin, /sbin, /bin"},
+		{"not executable", nil, []string{"usr/sbin/e2fsck=text", "tmp/"}, "", "", "slot A has no e2fsck in "},
+		{"no place for it", nil, []string{"usr/sbin/e2fsck=\x7fELF"}, "", "", "e2fsck of slot A has no place to run: mkdir /mnt/tools/tmp: read-only file system"},
+		{"a mount fails", nil, []string{"usr/sbin/e2fsck=\x7fELF", "tmp/"}, "mount proc proc /mnt/tools", "", "e2fsck of slot A has no place to run: "},
+		{"it does not start", nil, []string{"usr/sbin/e2fsck=\x7fELF", "tmp/"}, "tool in", "tool in /mnt/tools: /usr/sbin/e2fsck -p x = EIO", "exec /usr/sbin/e2fsck: input/output error"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			k := systest.New("", test.initramfs...)
+			tools := slotRoot(t, k, test.files...)
+			if test.fail != "" {
+				k.Fail(test.fail, unix.EIO)
+			}
+			_, err := tools.Run(Env{Kernel: k, Modules: builtIn{}}, "/mnt/tools", time.Second, "e2fsck", "-p", "x")
+			if (err != nil) != (test.err != "") || err != nil && !strings.HasPrefix(err.Error(), test.err) {
+				t.Errorf("error %v, want %q", err, test.err)
+			}
+			ran := ""
+			for line := range strings.Lines(k.Trace()) {
+				if strings.HasPrefix(line, "tool ") {
+					ran += strings.TrimSuffix(line, "\n")
+				}
+			}
+			if ran != test.ran {
+				t.Errorf("it ran %q, want %q", ran, test.ran)
+			}
+			for _, place := range []string{"", "/dev", "/proc", "/run", "/tmp"} {
+				if k.MountedAt("/mnt/tools"+place) != "" {
+					t.Errorf("/mnt/tools%s is still mounted", place)
+				}
+			}
+		})
+	}
+}
+
+func TestCheck(t *testing.T) {
+	const line = "Inode 12 was wrong. FIXED.\n" // with ; it is 28 bytes long
+	for _, test := range []struct {
+		name    string
+		doubted bool
+		tool    bool
+		exit    sys.Exit
+		fails   error // the run itself
+		said    string
+		err     string
+	}{
+		{"mended", false, true, sys.Exit{Status: 1, Output: "overlay: one\n\n  two \n"}, nil, "e2fsck has gone through /dev/vda3 and left no errors: overlay: one; two", ""},
+		{"clean", true, true, sys.Exit{Output: "overlay: clean\n"}, nil, "e2fsck has gone through /dev/vda3 and left no errors: overlay: clean", ""},
+		{"not mended", false, true, sys.Exit{Status: 4, Output: "by hand"}, nil, "", "it is not mended: e2fsck of /dev/vda3 ended with exit status 4: by hand"},
+		{"doubted and not mended", true, true, sys.Exit{Status: 4}, nil, "", "it is not mended: e2fsck of /dev/vda3 ended with exit status 4: "},
+		{"mended, but for a root that is in use", false, true, sys.Exit{Status: 3}, nil, "", "it is not mended: "},
+		{"no tool", false, false, sys.Exit{}, nil, "", "it is not mended: slot A has no e2fsck in "},
+		{"doubted, no tool", true, false, sys.Exit{}, nil, "/dev/vda3 says that it has errors, and is used unchecked, ignoring: slot A has no e2fsck in /usr/sbin, /usr/bin, /sbin, /bin", ""},
+		{"doubted, took too long", true, true, sys.Exit{}, sys.ErrKilled, "", "it is not mended: exec /usr/sbin/e2fsck: was killed because it took too long"},
+		{"many words", false, true, sys.Exit{Status: 1, Output: strings.Repeat(line, 50) + "8 bytes."}, nil,
+			"e2fsck has gone through /dev/vda3 and left no errors: …" + strings.Repeat("Inode 12 was wrong. FIXED.; ", 14) + "8 bytes.", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			k := systest.New("")
+			files := []string{"tmp/"}
+			if test.tool {
+				files = append(files, "usr/sbin/e2fsck=\x7fELF")
+			}
+			tools := slotRoot(t, k, files...)
+			k.Answer("e2fsck", test.exit)
+			if test.fails != nil {
+				k.Fail("tool in", test.fails)
+			}
+			said := ""
+			err := Check{Device: "/dev/vda3", Tools: tools, Doubted: test.doubted}.
+				Apply(Env{Kernel: k, Modules: builtIn{}, Say: func(line string) { said += line }})
+			if (err != nil) != (test.err != "") || err != nil && !strings.HasPrefix(err.Error(), test.err) {
+				t.Errorf("error %v, want %q", err, test.err)
+			}
+			if diff := cmp.Diff(test.said, said); diff != "" {
+				t.Errorf("said (-want +got):\n%s", diff)
+			}
+			if test.fails != nil && !errors.Is(err, test.fails) {
+				t.Errorf("the error %v is not %v", err, test.fails)
+			}
+		})
+	}
+}
+
+// A step that fails is mended once and tried once more, when what mends it can
+// be there; who needs it waits, and who does not is not held up.
+func TestMend(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		fails  int // how often the step fails
+		mends  bool
+		want   string
+		err    string // of the step's outcome
+		orphan bool   // the step that mending waits for fails
+	}{
+		{"not needed", 0, true, "try a, after, slow", "", false},
+		{"mended", 1, true, "try a, slow, mend, try a, after", "", false},
+		{"fails again", 2, true, "try a, slow, mend, try a, instead, without", "cannot do a: first; second", false},
+		{"not mended", 1, false, "try a, slow, mend, instead, without", "cannot do a: first; not mended", false},
+		{"mending waits for what fails", 1, true, "try a, slow, mend, try a, after", "", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var did []string
+			note := func(name string, err func() error) Action {
+				return call{name, func() error { did = append(did, name); return err() }}
+			}
+			fine := func() error { return nil }
+			tries := 0
+			try := func() error {
+				tries++
+				if tries > c.fails {
+					return nil
+				}
+				return errors.New([]string{"first", "second"}[tries-1])
+			}
+			mend := func() error {
+				if !c.mends {
+					return errors.New("not mended")
+				}
+				return nil
+			}
+			slow := fine
+			if c.orphan {
+				slow = func() error { return errBroken }
+			}
+			built, err := Build(env(), []Step{
+				{Name: "slow", Do: []Action{note("slow", slow)}, Tolerated: true},
+				{Name: "a", Title: "do a", Do: []Action{note("try a", try)}, Mend: []Action{note("mend", mend)}, MendAfter: []string{"slow"},
+					Tolerated: true, Else: []Action{note("instead", fine)}, Loss: "a is lost"},
+				{Name: "after", Needs: []string{"a"}, Do: []Action{note("after", fine)}, Tolerated: true, Else: []Action{note("without", fine)}},
+			}, func(ready int) int { return ready - 1 }) // "a" begins before "slow"
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Join(did, ", "); got != c.want {
+				t.Errorf("did %s; want %s", got, c.want)
+			}
+			outcome := ""
+			for _, o := range built.Outcomes {
+				if o.Step == "a" && o.Err != nil {
+					outcome = o.Err.Error()
+				}
+				if o.Step == "a" && o.Full != (c.err == "") {
+					t.Errorf("the step was done in full: %v", o.Full)
+				}
+			}
+			if outcome != c.err {
+				t.Errorf("the outcome's error is %q, want %q", outcome, c.err)
+			}
+		})
+	}
+}
+
+// call is an action that is a function.
+type call struct {
+	name string
+	do   func() error
+}
+
+func (c call) Apply(Env) error { return c.do() }
+func (c call) Undo(Env) error  { return nil }
+func (c call) String() string  { return c.name }

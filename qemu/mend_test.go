@@ -1,0 +1,116 @@
+package qemu
+
+import (
+	"archive/tar"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// withE2fsck is the root filesystem around the stub with Debian's e2fsck and
+// the libraries that it needs.
+func withE2fsck(t *testing.T) Tree {
+	t.Helper()
+	const libraries = "usr/lib/aarch64-linux-gnu/"
+	wanted := func(name string) bool {
+		library, inside := strings.CutPrefix(name, libraries)
+		name, _, _ = strings.Cut(library, ".so")
+		return inside && slices.Contains([]string{"ld-linux-aarch64", "libc", "libext2fs", "libcom_err", "libblkid", "libuuid", "libe2p"}, name)
+	}
+	tree := StubTree(machines(t).stub).With(Dir("usr/sbin"), Dir("usr/lib"), Dir(strings.TrimSuffix(libraries, "/")), Link("lib", "usr/lib"))
+	err := readArchive(machines(t).debian.RootFS, func(h *tar.Header, name string, content io.Reader) error {
+		if name != "usr/sbin/e2fsck" && name != "usr/lib/ld-linux-aarch64.so.1" && !wanted(name) {
+			return nil
+		}
+		if h.Typeflag == tar.TypeSymlink {
+			tree = tree.With(Link(name, h.Linkname))
+			return nil
+		}
+		data, err := io.ReadAll(content)
+		tree = tree.With(File{Name: name, Mode: 0o755, Data: string(data)})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
+
+// A damaged overlay partition is mended by the e2fsck of the slot, and what an
+// earlier boot wrote is there again. What that e2fsck dares not mend, or what
+// nobody is there to mend, is left as it is, and the upper is in memory.
+func TestOverlayIsMended(t *testing.T) {
+	machines(t)
+	tree := withE2fsck(t)
+	tools(t, "debugfs", "e2fsck")
+	debugfs := func(request string) func(*testing.T, string) {
+		return func(t *testing.T, file string) {
+			if out, err := tool("debugfs", "-w", "-R", request, file); err != nil {
+				t.Fatalf("debugfs: %v, %s", err, out)
+			}
+		}
+	}
+	const write, read = "write:/etc/mine=text", "read:/etc/mine"
+	const mended = "minos: e2fsck has gone through /dev/vda3 and left no errors: overlay: "
+	for _, test := range []struct {
+		name    string
+		tree    Tree
+		damage  func(*testing.T, string)
+		ends    string // what becomes of the upper
+		text    string // on the console
+		refused bool   // the kernel does not take it as it is
+	}{
+		// The kernel refuses a wrong sum over a descriptor of a block group.
+		{"refused", tree, debugfs("set_bg 0 checksum 0x1234"), "keep", mended, true},
+		{"with errors", tree, debugfs("ssv state 2"), "keep", mended, false},
+		{"with errors, and no tool", StubTree(machines(t).stub), debugfs("ssv state 2"), "keep",
+			"minos: /dev/vda3 says that it has errors, and is used unchecked, ignoring: slot A has no e2fsck in /usr/sbin, ", false},
+		// Its root directory is gone: e2fsck would want to ask.
+		{"beyond repair", tree, debugfs("sif <2> mode 0"), "volatile", "; it is not mended: e2fsck of /dev/vda3 ended with exit status 4: ", true},
+		{"refused, and no tool", StubTree(machines(t).stub), debugfs("set_bg 0 checksum 0x1234"), "volatile",
+			"; it is not mended: slot A has no e2fsck in /usr/sbin, /usr/bin, /sbin, /bin", true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			image := writable(t)
+			disk := StubDisk("")
+			disk.RootFSA = rootfs(disk.RootFSA.MiB, test.tree, "A")
+			if err := disk.Install("rootfs-a", image); err != nil {
+				t.Fatal(err)
+			}
+			bootOnce := func(do ...string) Result {
+				return boot(t, Case{Image: image, Change: keep, Append: []string{"rauc.slot=A"}, Do: append(do, "sync")})
+			}
+			first := bootOnce(write)
+			first.handedOver(t)
+			lacks(t, first.Console, "e2fsck")
+			onPartition(t, image, "overlay", func(file string) {
+				// Only this damage is to be mended, no journal replayed.
+				if out, err := tool("e2fsck", "-p", file); err != nil {
+					t.Fatalf("e2fsck: %v, %s", err, out)
+				}
+				test.damage(t, file)
+			})
+			r := bootOnce(read)
+			report := r.handedOver(t)
+			if report.Overlay.Durability != test.ends || report.Degraded != (test.ends == "volatile") {
+				t.Errorf("boot.json says durability %q, degraded %t %q; want %s", report.Overlay.Durability, report.Degraded, report.DegradedReasons, test.ends)
+			}
+			shows(t, r.Console, test.text)
+			if refused := strings.Contains(r.Console, "(vda3): group descriptors corrupted") || strings.Contains(r.Console, "(vda3): mount failed"); refused != test.refused {
+				t.Errorf("the kernel had refused the overlay partition: %t, want %t", refused, test.refused)
+			}
+			want := `"text"`
+			if test.ends == "volatile" {
+				want = "ENOENT"
+			}
+			if got := r.result(t, read); got != want {
+				t.Errorf("what the first boot wrote is %s, want %s", got, want)
+			}
+			if _, left := r.Stub.MountAt("/mnt/tools-vda3"); left || strings.Contains(strings.Join(r.Stub.Mounts, "\n"), "tools") {
+				t.Errorf("mounts for the tool are left: %q", r.Stub.Mounts)
+			}
+		})
+	}
+}
