@@ -24,6 +24,9 @@ type Machine struct {
 	NoConsole bool
 	Drives    []Drive
 	MemoryMiB int // 0 for 512
+	// Processors is how many it has, 0 for one. Init takes its steps side by
+	// side only where there are more.
+	Processors int
 	// SecondConsole adds a serial port, the kernel's ttyS0, whose output
 	// VM.SecondConsole returns. It is a console when a word in Append says so.
 	SecondConsole bool
@@ -53,7 +56,7 @@ func (m Machine) Arguments() []string {
 		memory = 512
 	}
 	args := []string{
-		"-machine", "virt", "-cpu", "cortex-a53", "-accel", "tcg", "-m", strconv.Itoa(memory) + "M", "-smp", "1",
+		"-machine", "virt", "-cpu", "cortex-a53", "-accel", "tcg", "-m", strconv.Itoa(memory) + "M", "-smp", strconv.Itoa(max(m.Processors, 1)),
 		"-nodefaults", "-no-reboot", "-nic", "none",
 	}
 	args = append(args, m.program()...)

@@ -99,6 +99,28 @@ func TestStatement6_2_3_EachLayoutReachesTheRealInit(t *testing.T) {
 	}
 }
 
+// With more than one processor the steps to the new root run side by side, and
+// lead to the same root; also when one of them fails.
+func TestProcessors(t *testing.T) {
+	two := func(m *Machine) { m.Processors = 2 }
+	t.Run("whole", func(t *testing.T) {
+		t.Parallel()
+		r := boot(t, Case{Change: two, Append: []string{"rauc.slot=A"}, Do: []string{"rootwrite"}})
+		checkWholeReport(t, r.handedOver(t))
+		r.did(t, "rootwrite ok")
+	})
+	t.Run("without data", func(t *testing.T) {
+		t.Parallel()
+		disk := StubDisk(machines(t).stub)
+		disk.Data = Partition{}
+		r := boot(t, Case{Disk: &disk, Change: two, Append: []string{"rauc.slot=A"}, Do: []string{"write:/data/x=1"}})
+		if report := r.handedOver(t); !report.Degraded {
+			t.Errorf("boot.json says the system is whole: %+v", report)
+		}
+		r.did(t, "write:/data/x=1 EROFS")
+	})
+}
+
 // Layouts 1.7, statement 3.
 func TestStatement1_7_3_ContradictionIsReported(t *testing.T) {
 	t.Parallel()

@@ -116,6 +116,16 @@ func without(d *systest.Disk, numbers ...int) *systest.Disk {
 	return d
 }
 
+// One processor takes the steps in turn, more of them side by side.
+func TestScheduleFollowsTheProcessors(t *testing.T) {
+	if scheduleFor(1) == nil {
+		t.Error("with one processor the steps would run side by side")
+	}
+	if scheduleFor(4) != nil {
+		t.Error("with four processors the steps would run in turn")
+	}
+}
+
 // start boots a machine to the end of its run.
 func start(k *systest.Kernel, schedule mount.Schedule) {
 	run(machine{kernel: k, environ: []string{"HOME=/", "TERM=vt220", "stray=1"}, schedule: schedule})

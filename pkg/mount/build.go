@@ -117,7 +117,8 @@ func (b Built) Undo(env Env) {
 }
 
 // Build performs the steps. With a nil schedule those that do not depend on
-// each other run side by side, else one at a time in the schedule's order.
+// each other run side by side, else one at a time in the schedule's order, on
+// the caller's own stack.
 // When a step fails that is not tolerated, everything done is undone, and the
 // error is an *Error.
 func Build(env Env, steps []Step, schedule Schedule) (Built, error) {
@@ -127,23 +128,20 @@ func Build(env Env, steps []Step, schedule Schedule) (Built, error) {
 	b := &builder{env: env, steps: slices.Clone(steps), results: make(chan result, len(steps)), state: map[string]state{}}
 	for {
 		ready := b.ready()
-		if b.failed == nil && len(ready) > 0 && (schedule == nil || b.running == 0) {
-			i := 0
-			if schedule != nil {
-				i = schedule(len(ready))
+		switch {
+		case b.failed == nil && len(ready) > 0 && schedule == nil:
+			b.start(ready[0])
+		case b.failed == nil && len(ready) > 0:
+			b.finish(b.begin(ready[schedule(len(ready))])())
+		case b.running > 0:
+			b.finish(<-b.results)
+		default:
+			if b.failed != nil {
+				b.built.Undo(env)
 			}
-			b.start(ready[i])
-			continue
+			return b.built, b.failed
 		}
-		if b.running == 0 {
-			break
-		}
-		b.finish(<-b.results)
 	}
-	if b.failed != nil {
-		b.built.Undo(env)
-	}
-	return b.built, b.failed
 }
 
 // state is how far a step is.
@@ -185,18 +183,24 @@ func (b *builder) ready() (ready []Step) {
 	return ready
 }
 
+// start performs a step beside the others.
 func (b *builder) start(s Step) {
+	perform := b.begin(s)
+	sys.Go(func() error { b.results <- perform(); return nil })
+}
+
+// begin notes that a step has begun, and returns what performs it.
+func (b *builder) begin(s Step) func() result {
 	b.state[s.Name] = running
 	b.running++
 	possible := all(s.Needs, func(name string) bool { return b.state[name] == full })
-	sys.Go(func() error {
+	return func() result {
 		r := result{step: s}
 		if err := sys.Guard(func() error { r = perform(b.env, s, possible); return nil }); err != nil {
 			r.err = &Error{s.Name, s.Title, err}
 		}
-		b.results <- r
-		return nil
-	})
+		return r
+	}
 }
 
 func (b *builder) finish(r result) {

@@ -145,14 +145,16 @@ func TestBuildSideBySide(t *testing.T) {
 }
 
 func TestBuildSurvivesAPanic(t *testing.T) {
-	d := &diary{}
-	_, err := Build(env(), []Step{
-		{Name: "a", Do: []Action{act{d: d, name: "a"}}},
-		{Name: "b", Title: "do b", After: []string{"a"}, Do: []Action{act{d: d, name: "b", run: func() { panic("thrown") }}}},
-	}, nil)
-	var p *sys.PanicError
-	if !errors.As(err, &p) || !slices.Equal(d.lines, []string{"do a", "do b", "undo a"}) {
-		t.Errorf("Build = %v; %q", err, d.lines)
+	for name, schedule := range map[string]Schedule{"side by side": nil, "in turn": InOrder} {
+		d := &diary{}
+		_, err := Build(env(), []Step{
+			{Name: "a", Do: []Action{act{d: d, name: "a"}}},
+			{Name: "b", Title: "do b", After: []string{"a"}, Do: []Action{act{d: d, name: "b", run: func() { panic("thrown") }}}},
+		}, schedule)
+		var p *sys.PanicError
+		if !errors.As(err, &p) || !slices.Equal(d.lines, []string{"do a", "do b", "undo a"}) {
+			t.Errorf("%s: Build = %v; %q", name, err, d.lines)
+		}
 	}
 }
 
