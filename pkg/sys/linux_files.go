@@ -1,29 +1,69 @@
 package sys
 
 import (
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path"
+	"slices"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// ReadFile implements Files.
-func (Linux) ReadFile(path string) ([]byte, error) { return os.ReadFile(path) }
+// Files are read and written without os.File: that offers each of them to the
+// poller of the Go runtime, which takes none of /sys and /proc, and asks for
+// its size, which they do not tell. A boot reads some thirty of them.
 
-// ReadDir implements Files.
-func (Linux) ReadDir(path string) ([]string, error) {
-	entries, err := os.ReadDir(path)
+// ReadFile implements Files.
+func (Linux) ReadFile(path string) ([]byte, error) {
+	fd, err := open(path, unix.O_RDONLY, 0)
 	if err != nil {
 		return nil, err
 	}
-	names := make([]string, len(entries))
-	for i, e := range entries {
-		names[i] = e.Name()
+	defer unix.Close(fd)
+	data := make([]byte, 0, 512)
+	for {
+		n, err := ignoringEINTR(func() (int, error) { return unix.Read(fd, data[len(data):cap(data)]) })
+		if err != nil {
+			return nil, &fs.PathError{Op: "read", Path: path, Err: err}
+		}
+		if n == 0 {
+			return data, nil
+		}
+		if data = data[:len(data)+n]; len(data) == cap(data) {
+			data = slices.Grow(data, len(data)) // twice the room
+		}
 	}
+}
+
+// ReadDir implements Files.
+func (Linux) ReadDir(path string) ([]string, error) {
+	fd, err := open(path, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	names, err := readNames(fd)
+	if err != nil {
+		return nil, &fs.PathError{Op: "readdirent", Path: path, Err: err}
+	}
+	slices.Sort(names)
 	return names, nil
+}
+
+// readNames reads the names in an open directory, without . and .., as they
+// come.
+func readNames(fd int) (names []string, err error) {
+	buf := make([]byte, 4096)
+	for {
+		n, err := ignoringEINTR(func() (int, error) { return unix.ReadDirent(fd, buf) })
+		if err != nil || n == 0 {
+			return names, err
+		}
+		_, _, names = unix.ParseDirent(buf[:n], -1, names)
+	}
 }
 
 // Lstat implements Files.
@@ -58,37 +98,61 @@ func infoOf(st *unix.Stat_t) FileInfo {
 // Readlink implements Files.
 func (Linux) Readlink(path string) (string, error) { return os.Readlink(path) }
 
-// ResolveIn implements Files. It lets the kernel walk (openat2(2), 5.6), so
-// that a link such as /sbin -> /usr/sbin leads into the new root and not into
-// the initramfs.
+// ResolveIn implements Files. Most paths have no link in them and end where
+// they say; where one has, the kernel is asked where it leads.
 func (Linux) ResolveIn(root, name string) (string, FileInfo, error) {
-	dir, err := open(root, unix.O_PATH|unix.O_DIRECTORY, 0)
+	full := path.Join(root, name)
+	var info FileInfo
+	err := error(unix.ELOOP)
+	if !strings.Contains(name, "..") { // behind a link, .. is not what it seems
+		info, err = statAt(unix.AT_FDCWD, full, unix.RESOLVE_NO_SYMLINKS, nil)
+	}
+	where := path.Join("/", name)
+	if err == unix.ELOOP {
+		where, info, err = followIn(root, name)
+	}
+	if err != nil {
+		return "", FileInfo{}, &fs.PathError{Op: "open", Path: full, Err: err}
+	}
+	return where, info, nil
+}
+
+// followIn lets the kernel walk (openat2(2), 5.6), so that a link such as
+// /sbin -> /usr/sbin leads into the new root and not into the initramfs.
+func followIn(root, name string) (where string, info FileInfo, err error) {
+	dir, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return "", FileInfo{}, err
 	}
 	defer unix.Close(dir)
+	info, err = statAt(dir, name, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS, func(fd int) (err error) {
+		where, err = os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
+		return err
+	})
+	if err == nil && root != "/" {
+		where = path.Join("/", where[len(path.Clean(root)):])
+	}
+	return where, info, err
+}
+
+// statAt looks at the file that a path leads to by the rules of resolve
+// (openat2(2)), and at more of it while it is open, unless more is nil.
+func statAt(dir int, name string, resolve uint64, more func(fd int) error) (FileInfo, error) {
 	fd, err := ignoringEINTR(func() (int, error) {
-		return unix.Openat2(dir, name, &unix.OpenHow{
-			Flags:   unix.O_PATH | unix.O_CLOEXEC,
-			Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
-		})
+		return unix.Openat2(dir, name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: resolve})
 	})
 	if err != nil {
-		return "", FileInfo{}, &fs.PathError{Op: "open", Path: path.Join(root, name), Err: err}
+		return FileInfo{}, err
 	}
 	defer unix.Close(fd)
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
-		return "", FileInfo{}, &fs.PathError{Op: "stat", Path: path.Join(root, name), Err: err}
+		return FileInfo{}, err
 	}
-	full, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
-	if err != nil {
-		return "", FileInfo{}, err
+	if more != nil {
+		err = more(fd)
 	}
-	if root != "/" {
-		full = path.Join("/", full[len(path.Clean(root)):])
-	}
-	return full, infoOf(&st), nil
+	return infoOf(&st), err
 }
 
 // Statfs implements Files.
@@ -105,7 +169,23 @@ func (Linux) Statfs(path string) (Statfs, error) {
 
 // WriteFile implements Files.
 func (Linux) WriteFile(path string, data []byte, perm fs.FileMode) error {
-	return os.WriteFile(path, data, perm)
+	fd, err := open(path, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC, uint32(perm.Perm()))
+	if err != nil {
+		return err
+	}
+	for len(data) > 0 && err == nil {
+		var n int
+		n, err = ignoringEINTR(func() (int, error) { return unix.Write(fd, data) })
+		data = data[max(n, 0):]
+	}
+	// What could not be kept may be told at the end only.
+	if closeErr := unix.Close(fd); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return &fs.PathError{Op: "write", Path: path, Err: err}
+	}
+	return nil
 }
 
 // recordWriter hands each Write to the kernel as one write(2).

@@ -270,14 +270,7 @@ func (t tree) Empty() error {
 // emptyDir removes what is in an open directory and lives on device dev, but
 // for the file to keep. It goes on after an error and returns the first.
 func emptyDir(fd int, dev uint64, keep file) error {
-	// os.ReadDir needs a path, and the old root has none any more.
-	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	dir := os.NewFile(uintptr(dup), "old root")
-	defer dir.Close()
-	names, first := dir.Readdirnames(-1)
+	names, first := readNames(fd)
 	note := func(err error) {
 		if first == nil {
 			first = err

@@ -221,6 +221,7 @@ func TestResolveIn(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(root, "usr/lib/systemd/systemd"), nil, 0o755))
 	for name, want := range map[string]string{
 		"/sbin/init": "/usr/lib/systemd/systemd", "/out": "/", "/out/usr": "/usr", "/": "/",
+		"/usr/sbin": "/usr/sbin", "/sbin/../lib": "/usr/lib", "/usr/lib/../../..": "/",
 	} {
 		got, _, err := Linux{}.ResolveIn(root, name)
 		if got != want || err != nil {
