@@ -178,6 +178,8 @@ func scenarios() []scenario {
 			break_: func(k *systest.Kernel) { k.Fail("mkdir /run/initramfs/overlay/a", unix.ENOSPC) }},
 		{name: "overlay-impossible", cmdline: "rauc.slot=A", disk: card(), ends: "reboot",
 			break_: func(k *systest.Kernel) { k.Fail("mount overlay", unix.ENODEV) }},
+		{name: "unknown-filesystem", cmdline: "rauc.slot=A", disk: card(), ends: toInit,
+			break_: func(k *systest.Kernel) { k.ForgetFilesystem("vfat") }},
 		{name: "no-init", cmdline: "rauc.slot=A init=/sbin/nothing", disk: card(), ends: "reboot"},
 		{name: "changed-rootfs", cmdline: "rauc.slot=A", ends: toInit, check: changeIs(false),
 			disk: with(card(), 3, "a/lower=ext4:of another image\n", "a/upper/etc/changed=yes\n", "a/work/work/")},

@@ -34,6 +34,9 @@ func openModules(k sys.Kernel, log *Log, conf config.Config) modules {
 // Begin loads the drivers of the devices that are there and the filesystems
 // that will be needed.
 func (m modules) Begin(filesystems []string) {
+	if m.Empty() {
+		return // a thread in the background would cost more than it looks at
+	}
 	m.driver(func() error { return m.Coldplug(sysfs) })
 	for _, fstype := range filesystems {
 		// Who mounts it asks again, and tells of the failure.

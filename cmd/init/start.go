@@ -30,11 +30,12 @@ func mountAPI(k sys.Kernel) error {
 	return nil
 }
 
-// builtIn says that a filesystem needs no module. No kernel lacks those of the
-// kernel's own, and the list of what it has comes with the first of them.
+// builtIn says that a filesystem needs no module: no kernel lacks those of its
+// own.
 type builtIn struct{}
 
 func (builtIn) Filesystem(string) error { return nil }
+func (builtIn) Unknown(string) error    { return nil }
 
 // readConfig reads the image's configuration and the kernel command line. An
 // image without a configuration has the defaults.

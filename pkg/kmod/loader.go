@@ -26,8 +26,6 @@ type Loader struct {
 	mu     sync.Mutex
 	loads  map[string]*load
 	loaded []string
-
-	builtin func() (map[string]bool, error)
 }
 
 // driver is one alias of a module.
@@ -59,7 +57,6 @@ func New(k sys.Kernel, dir string, words []string) (*Loader, error) {
 		params:  parameters(words),
 		loads:   make(map[string]*load),
 	}
-	l.builtin = sync.OnceValues(l.readFilesystems)
 
 	file := filepath.Join(l.dir, IndexFile)
 	text, err := k.ReadFile(file)

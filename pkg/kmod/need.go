@@ -9,9 +9,13 @@ import (
 	"strings"
 )
 
-// Filesystem makes sure that the kernel can mount filesystems of a type. Every
-// module of that alias is loaded, also when the kernel has the type built in:
-// it may still need the image's character sets to mount it (vfat does).
+// Empty tells whether the image has no module for this kernel.
+func (l *Loader) Empty() bool { return len(l.modules) == 0 }
+
+// Filesystem loads what the image has for filesystems of a type. Every module
+// of that alias is loaded, also when the kernel has the type built in: it may
+// still need the image's character sets to mount it (vfat does). That neither
+// image nor kernel has the type shows when it is mounted; Unknown explains it.
 func (l *Loader) Filesystem(fstype string) error {
 	var names []string
 	for _, d := range l.byBus[""] {
@@ -22,11 +26,13 @@ func (l *Loader) Filesystem(fstype string) error {
 	if _, listed := l.modules[Normalize(fstype)]; listed {
 		names = append(names, Normalize(fstype))
 	}
-	if len(names) > 0 {
-		return l.loadAll(unique(names))
-	}
+	return l.loadAll(unique(names))
+}
 
-	known, err := l.builtin()
+// Unknown says what to do about a filesystem that the kernel refused to mount as
+// one of no type that it knows. It returns nil when that was not the reason.
+func (l *Loader) Unknown(fstype string) error {
+	known, err := l.filesystems()
 	if err != nil {
 		return err
 	}
@@ -37,9 +43,8 @@ func (l *Loader) Filesystem(fstype string) error {
 	return nil
 }
 
-// readFilesystems reads which filesystems the kernel knows without a module of
-// ours.
-func (l *Loader) readFilesystems() (map[string]bool, error) {
+// filesystems reads which types the kernel knows.
+func (l *Loader) filesystems() (map[string]bool, error) {
 	text, err := l.kernel.ReadFile("/proc/filesystems")
 	if err != nil {
 		return nil, fmt.Errorf("which filesystems the kernel knows is not readable: %w", err)

@@ -15,6 +15,7 @@ import (
 type builtIn struct{}
 
 func (builtIn) Filesystem(string) error { return nil }
+func (builtIn) Unknown(string) error    { return nil }
 
 // A role that may be on any disk, as a layout declares it.
 func TestAnyDiskRole(t *testing.T) {

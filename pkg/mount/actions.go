@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/minos-os/minos-init/pkg/sys"
+	"golang.org/x/sys/unix"
 )
 
 // Mount is a filesystem at a place. The directory is made when it is missing.
@@ -27,9 +28,15 @@ func (m Mount) Apply(env Env) error {
 	if err := MkdirAll(env.Kernel, m.Target); err != nil {
 		return err
 	}
-	return env.Kernel.Mount(sys.MountRequest{
+	err := env.Kernel.Mount(sys.MountRequest{
 		Source: m.Source, Target: m.Target, FSType: m.FSType, Flags: m.Flags, Options: m.Options,
 	})
+	if errors.Is(err, unix.ENODEV) { // mount(2): no filesystem of that type
+		if why := env.Modules.Unknown(m.FSType); why != nil {
+			return why
+		}
+	}
+	return err
 }
 
 // Undo implements Action.

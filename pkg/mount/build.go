@@ -21,10 +21,12 @@ type Env struct {
 	Say func(line string)
 }
 
-// Modules makes the kernel know a filesystem before it is mounted. Without it
-// the kernel would start /sbin/modprobe, which no initramfs of ours has.
+// Modules makes the kernel know a filesystem.
 type Modules interface {
+	// Filesystem loads what the image has for it, before it is mounted.
 	Filesystem(fstype string) error
+	// Unknown says why the kernel does not know it, nil when it does.
+	Unknown(fstype string) error
 }
 
 // Action is one thing that is done to the machine.

@@ -19,17 +19,12 @@ func slotRoot(t *testing.T, k *systest.Kernel, files ...string) Toolbox {
 	k.AddDisk(&systest.Disk{Name: "vda", Parts: []*systest.Part{{Number: 6, FS: "ext4", Files: append(files, "dev/", "proc/", "run/")}}})
 	root := Mount{Source: "/dev/vda6", Target: "/rootfs", FSType: "ext4", Flags: sys.ReadOnly}
 	for _, m := range append(API(), root) {
-		if err := m.Apply(Env{Kernel: k, Modules: builtIn{}}); err != nil {
+		if err := m.Apply(Env{Kernel: k, Modules: allKnown{}}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return Toolbox{Root: root, Name: "slot A"}
 }
-
-// builtIn is a kernel that needs no modules.
-type builtIn struct{}
-
-func (builtIn) Filesystem(string) error { return nil }
 
 func TestToolbox(t *testing.T) {
 	for _, test := range []struct {
@@ -55,7 +50,7 @@ func TestToolbox(t *testing.T) {
 			if test.fail != "" {
 				k.Fail(test.fail, unix.EIO)
 			}
-			_, err := tools.Run(Env{Kernel: k, Modules: builtIn{}}, "/mnt/tools", time.Second, "e2fsck", "-p", "x")
+			_, err := tools.Run(Env{Kernel: k, Modules: allKnown{}}, "/mnt/tools", time.Second, "e2fsck", "-p", "x")
 			if (err != nil) != (test.err != "") || err != nil && !strings.HasPrefix(err.Error(), test.err) {
 				t.Errorf("error %v, want %q", err, test.err)
 			}
@@ -112,7 +107,7 @@ func TestCheck(t *testing.T) {
 			}
 			said := ""
 			err := Check{Device: "/dev/vda3", Tools: tools, Doubted: test.doubted}.
-				Apply(Env{Kernel: k, Modules: builtIn{}, Say: func(line string) { said += line }})
+				Apply(Env{Kernel: k, Modules: allKnown{}, Say: func(line string) { said += line }})
 			if (err != nil) != (test.err != "") || err != nil && !strings.HasPrefix(err.Error(), test.err) {
 				t.Errorf("error %v, want %q", err, test.err)
 			}

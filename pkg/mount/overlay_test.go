@@ -18,6 +18,7 @@ import (
 type allKnown struct{}
 
 func (allKnown) Filesystem(string) error { return nil }
+func (allKnown) Unknown(string) error    { return nil }
 
 // machine is a kernel with a lower at /lower and a disk with these files
 // mounted at /disk.
