@@ -18,6 +18,9 @@ help:
 	@echo 'make check      the fast part of it: form, rules, tests without a machine'
 	@echo 'make bench      what init costs, beside a floor in C and a shell script (docs/speed.md);'
 	@echo '                BENCH_ROUNDS=7 boots of each, BENCH_APPEND="…" more words for the kernel'
+	@echo 'make torture    cut the power at each write of the boots in qemu/torture/scenarios.go, and'
+	@echo '                boot what is left (docs/reliability.md); a run that was interrupted goes on.'
+	@echo '                TORTURE="-run reset -cases 20 -j 2": one scenario, a part of its cases'
 	@echo 'make initramfs  the images: out/ARCH/{init,initramfs.cpio.lz4,initramfs-debug.cpio.lz4}'
 	@echo '                ARCH=arm64|arm|386|amd64|riscv64, MODULES=…/lib/modules/VERSION,'
 	@echo '                (with these also initramfs-shared.cpio.lz4 and modules.cpio.lz4),'
@@ -59,6 +62,10 @@ check:
 bench:
 	@sh qemu/host-packages.sh bench
 	@$(GO) run ./qemu/bench
+
+.PHONY: torture
+torture: test-packages demo-initramfs
+	@$(GO) run ./qemu/torture $(TORTURE)
 
 .PHONY: test-packages
 test-packages:

@@ -78,7 +78,7 @@ func machines(t *testing.T) *suite {
 	}
 	tools(t, qemuProgram)
 	s, err := shared()
-	if errors.Is(err, errMissingProgram) {
+	if errors.Is(err, ErrMissingProgram) {
 		unable(t, err.Error())
 	}
 	if err != nil {

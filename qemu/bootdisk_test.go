@@ -32,7 +32,7 @@ func TestPutBootFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{"mine.txt": "mine", "uEnv.txt": "new", "boot.scr": "script"} {
-		got, err := tool("mtype", "-i", fmt.Sprintf("%s@@%d", image, disk.Ranges()[0].Start), "::"+name)
+		got, err := Tool("mtype", "-i", fmt.Sprintf("%s@@%d", image, disk.Ranges()[0].Start), "::"+name)
 		if err != nil || string(got) != want {
 			t.Errorf("%s: %v, %q, want %q", name, err, got, want)
 		}

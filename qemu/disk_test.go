@@ -80,7 +80,7 @@ func TestDiskTable(t *testing.T) {
 			if err := d.Write(image); err != nil {
 				t.Fatal(err)
 			}
-			if output, err := tool("sfdisk", "--verify", image); err != nil {
+			if output, err := Tool("sfdisk", "--verify", image); err != nil {
 				t.Errorf("sfdisk --verify: %v\n%s", err, output)
 			}
 			want := map[string]string{}
@@ -103,7 +103,7 @@ func blank(d Disk) Disk {
 
 func readTable(t *testing.T, image string) map[string]string {
 	t.Helper()
-	output, err := tool("sfdisk", "--json", image)
+	output, err := Tool("sfdisk", "--json", image)
 	if err != nil {
 		t.Fatalf("sfdisk --json: %v\n%s", err, output)
 	}
@@ -150,11 +150,11 @@ func checkContent(t *testing.T, r Range, file string) {
 	var err error
 	switch r.partition.Content.(type) {
 	case Ext4:
-		output, err = tool("e2fsck", "-fn", file)
+		output, err = Tool("e2fsck", "-fn", file)
 	case FAT:
-		output, err = tool("fsck.vfat", "-n", file)
+		output, err = Tool("fsck.vfat", "-n", file)
 	case Copy:
-		output, err = tool("unsquashfs", "-lln", file)
+		output, err = Tool("unsquashfs", "-lln", file)
 		if err == nil && !strings.Contains(string(output), "/Image") {
 			err = fmt.Errorf("no Image in the kernel slot")
 		}
@@ -199,7 +199,7 @@ func TestExt4KeepsOwners(t *testing.T) {
 		"/secret":    {"Mode:  0640", "User:     7   Group:    42"},
 		"/etc/hello": {"Mode:  0644", "Size: 6"},
 	} {
-		output, err := tool("debugfs", "-R", "stat "+path, file)
+		output, err := Tool("debugfs", "-R", "stat "+path, file)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, output)
 		}
@@ -240,13 +240,4 @@ func TestDamage(t *testing.T) {
 	if err := d.Write(image); err == nil || !strings.Contains(err.Error(), "only 1048576") {
 		t.Errorf("error %v, want that the content is too large", err)
 	}
-}
-
-// tool runs a program and returns what it printed.
-func tool(name string, args ...string) ([]byte, error) {
-	cmd, err := command(name, args...)
-	if err != nil {
-		return nil, err
-	}
-	return cmd.CombinedOutput()
 }

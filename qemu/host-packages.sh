@@ -46,6 +46,9 @@ mkenvimage:u-boot-tools
 fw_printenv:libubootenv-tool
 fw_setenv:libubootenv-tool
 fdtput:device-tree-compiler
+e2fsck:e2fsprogs
+debugfs:e2fsprogs
+fsck.vfat:dosfstools
 "
 fi
 if [ "${1:-}" = bench ]; then

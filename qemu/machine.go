@@ -33,7 +33,10 @@ type Machine struct {
 	// InstructionCount is the argument of -icount, "shift=1,sleep=off", with
 	// which the guest's time counts instructions.
 	InstructionCount string
-	Args             []string // further arguments of QEMU
+	// Resume is a file that VM.Save wrote, of a machine that was described in the
+	// same words but for the content of its disks. The run goes on from there.
+	Resume string
+	Args   []string // further arguments of QEMU
 }
 
 // Drive is a disk.
@@ -45,6 +48,13 @@ type Drive struct {
 	NVMe bool
 	// ReadOnly is a medium that is write-protected; Keep means nothing then.
 	ReadOnly bool
+	// Log is a file that takes a record of every request that changes the disk,
+	// in the format of the kernel's dm-log-writes. It has to be there, and large
+	// enough; holes are fine. The image keeps what is written.
+	Log string
+	// NoFlush does not pass the guest's flushes on to the disk of the host: for
+	// an image that need not survive a crash of the host.
+	NoFlush bool
 }
 
 const qemuProgram = "qemu-system-aarch64"
@@ -62,6 +72,9 @@ func (m Machine) Arguments() []string {
 	args = append(args, m.program()...)
 	for i, d := range m.Drives {
 		args = append(args, d.arguments(fmt.Sprintf("disk%d", i))...)
+	}
+	if m.Resume != "" {
+		args = append(args, "-incoming", "defer")
 	}
 	if m.InstructionCount != "" {
 		args = append(args, "-icount", m.InstructionCount)
@@ -82,10 +95,28 @@ func (m Machine) program() []string {
 }
 
 func (d Drive) arguments(id string) []string {
-	device, snapshot := "virtio-blk-pci", "on"
+	device := "virtio-blk-pci"
 	if d.NVMe {
 		device = "nvme,serial=" + id
 	}
+	return append(d.backend(id), "-device", device+",drive="+id)
+}
+
+// backend is the medium behind the device.
+func (d Drive) backend(id string) []string {
+	// A comma in a path is doubled, or QEMU ends the value there.
+	file := strings.ReplaceAll(d.File, ",", ",,")
+	if d.Log != "" {
+		log := strings.ReplaceAll(d.Log, ",", ",,")
+		return []string{
+			"-blockdev", fmt.Sprintf("driver=raw,node-name=%s-image,file.driver=file,file.filename=%s,file.cache.no-flush=on", id, file),
+			"-blockdev", fmt.Sprintf("driver=raw,node-name=%s-log,file.driver=file,file.filename=%s,file.cache.no-flush=on", id, log),
+			// The count of entries is written with each of them: it is right
+			// wherever the machine ends.
+			"-blockdev", fmt.Sprintf("driver=blklogwrites,node-name=%s,file=%s-image,log=%s-log,log-sector-size=%d,log-super-update-interval=1", id, id, id, sectorSize),
+		}
+	}
+	snapshot, cache := "on", ""
 	if d.Keep {
 		snapshot = "off"
 	}
@@ -93,12 +124,10 @@ func (d Drive) arguments(id string) []string {
 	if d.ReadOnly {
 		access = "readonly=on"
 	}
-	// A comma in a path is doubled, or QEMU ends the value there.
-	file := strings.ReplaceAll(d.File, ",", ",,")
-	return []string{
-		"-drive", fmt.Sprintf("id=%s,if=none,format=raw,%s,file=%s", id, access, file),
-		"-device", device + ",drive=" + id,
+	if d.NoFlush {
+		cache = ",cache=unsafe"
 	}
+	return []string{"-drive", fmt.Sprintf("id=%s,if=none,format=raw,%s%s,file=%s", id, access, cache, file)}
 }
 
 func (m Machine) cmdline() string {
@@ -167,6 +196,11 @@ func (m Machine) start() (_ *VM, err error) {
 	go vm.reap()
 	if vm.monitor, err = vm.acceptMonitor(listener); err != nil {
 		return nil, errors.Join(err, vm.kill())
+	}
+	if m.Resume != "" {
+		if err := vm.resume(m.Resume); err != nil {
+			return nil, errors.Join(err, vm.kill())
+		}
 	}
 	return vm, nil
 }

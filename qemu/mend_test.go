@@ -46,7 +46,7 @@ func TestOverlayIsMended(t *testing.T) {
 	tools(t, "debugfs", "e2fsck")
 	debugfs := func(request string) func(*testing.T, string) {
 		return func(t *testing.T, file string) {
-			if out, err := tool("debugfs", "-w", "-R", request, file); err != nil {
+			if out, err := Tool("debugfs", "-w", "-R", request, file); err != nil {
 				t.Fatalf("debugfs: %v, %s", err, out)
 			}
 		}
@@ -87,7 +87,7 @@ func TestOverlayIsMended(t *testing.T) {
 			lacks(t, first.Console, "e2fsck")
 			onPartition(t, image, "overlay", func(file string) {
 				// Only this damage is to be mended, no journal replayed.
-				if out, err := tool("e2fsck", "-p", file); err != nil {
+				if out, err := Tool("e2fsck", "-p", file); err != nil {
 					t.Fatalf("e2fsck: %v, %s", err, out)
 				}
 				test.damage(t, file)

@@ -16,6 +16,7 @@ type monitor struct {
 	answers chan answer
 	gone    chan struct{} // closed when QEMU hung up
 	turn    sync.Mutex    // held during a command
+	moves   chan string   // how saving or resuming the machine goes on
 
 	reason string // why the machine ended; to be read after gone
 }
@@ -28,7 +29,7 @@ type answer struct {
 }
 
 func newMonitor(conn net.Conn) (*monitor, error) {
-	m := &monitor{conn: conn, answers: make(chan answer, 1), gone: make(chan struct{})}
+	m := &monitor{conn: conn, answers: make(chan answer, 1), gone: make(chan struct{}), moves: make(chan string, 16)}
 	go m.listen()
 	// Until this command the protocol sends no events.
 	if _, err := m.execute("qmp_capabilities", nil, Scaled(20*time.Second)); err != nil {
@@ -48,6 +49,7 @@ func (m *monitor) listen() {
 			Event string `json:"event"`
 			Data  struct {
 				Reason string `json:"reason"`
+				Status string `json:"status"`
 			} `json:"data"`
 		}
 		if in.Decode(&message) != nil {
@@ -56,6 +58,8 @@ func (m *monitor) listen() {
 		switch {
 		case message.Event == "SHUTDOWN":
 			m.reason = message.Data.Reason
+		case message.Event == "MIGRATION":
+			m.moves <- message.Data.Status
 		case message.Return != nil || message.Error != nil:
 			m.answers <- message.answer
 		}

@@ -63,7 +63,7 @@ func tuneOverlay(t *testing.T, image string, args ...string) {
 	t.Helper()
 	tools(t, "tune2fs")
 	onPartition(t, image, "overlay", func(file string) {
-		if out, err := tool("tune2fs", append(args, file)...); err != nil {
+		if out, err := Tool("tune2fs", append(args, file)...); err != nil {
 			t.Fatalf("tune2fs: %v, %s", err, out)
 		}
 	})

@@ -15,8 +15,9 @@ import (
 // PATH, sfdisk and mke2fs among them.
 func adminPath() []string { return []string{"/usr/local/sbin", "/usr/sbin", "/sbin"} }
 
-// errMissingProgram ends in what to do about it.
-var errMissingProgram = errors.New("no such program (qemu/host-packages.sh installs what is missing)")
+// ErrMissingProgram is what an error is when the workstation lacks a program. It
+// ends in what to do about it.
+var ErrMissingProgram = errors.New("no such program (qemu/host-packages.sh installs what is missing)")
 
 // program finds an executable in PATH or in the directories of adminPath.
 func program(name string) (string, error) {
@@ -28,7 +29,7 @@ func program(name string) (string, error) {
 			return path, nil
 		}
 	}
-	return "", fmt.Errorf("%s: %w", name, errMissingProgram)
+	return "", fmt.Errorf("%s: %w", name, ErrMissingProgram)
 }
 
 // command prepares a program. It runs in the C locale, in which its messages
@@ -59,4 +60,14 @@ func runCommand(cmd *exec.Cmd, stdin io.Reader) error {
 		return fmt.Errorf("%s: %w\n%s", filepath.Base(cmd.Path), err, bytes.TrimSpace(output.Bytes()))
 	}
 	return nil
+}
+
+// Tool runs a program of the workstation and returns all that it printed, also
+// when it failed; then the error is an *exec.ExitError, or is ErrMissingProgram.
+func Tool(name string, args ...string) ([]byte, error) {
+	cmd, err := command(name, args...)
+	if err != nil {
+		return nil, err
+	}
+	return cmd.CombinedOutput()
 }

@@ -188,7 +188,7 @@ func (c *Card) Variables(offset int64) []string {
 	if err := os.WriteFile(config, []byte(line), 0o644); err != nil {
 		c.t.Fatal(err)
 	}
-	output, err := tool("fw_printenv", "-c", config)
+	output, err := Tool("fw_printenv", "-c", config)
 	if err != nil {
 		return nil
 	}

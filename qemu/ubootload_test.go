@@ -75,11 +75,11 @@ func TestUBootCommandLine(t *testing.T) {
 	tree := filepath.Join(t.TempDir(), "tree.dtb")
 	m := card.machine()
 	m.Args = []string{"-machine", "dumpdtb=" + tree}
-	output, err := tool(qemuProgram, m.Arguments()...)
+	output, err := Tool(qemuProgram, m.Arguments()...)
 	if err != nil {
 		t.Fatalf("%v: %s", err, output)
 	}
-	if output, err := tool("fdtput", "-t", "s", tree, "/chosen", "bootargs", "console=ttyAMA0 firmware=1"); err != nil {
+	if output, err := Tool("fdtput", "-t", "s", tree, "/chosen", "bootargs", "console=ttyAMA0 firmware=1"); err != nil {
 		t.Fatalf("%v: %s", err, output)
 	}
 	card.Args = []string{"-dtb", tree}

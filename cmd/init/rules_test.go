@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 	"qemu/bench/empty": {},
 	"qemu/demo":        {"qemu"},
 	"qemu/stub":        {},
+	"qemu/torture":     {"qemu"},
 }
 
 // neverLinked is what init does without, and why.

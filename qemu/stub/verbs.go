@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -43,6 +44,15 @@ func perform(text string) string {
 		result, err = stat(arg)
 	case "statfs":
 		result, err = statfs(arg)
+	case "replace": // PATH=TEXT: the file is the old one or the new one, whatever a cut takes
+		path, text, _ := strings.Cut(arg, "=")
+		err = replace(path, text)
+	case "fsync": // a file and the directory that it is in
+		if err = fsync(arg); err == nil {
+			err = fsync(filepath.Dir(arg))
+		}
+	case "mark": // writes 4 KiB to a device, and flushes nothing
+		err = mark(arg)
 	case "sync":
 		unix.Sync()
 	case "rootwrite":

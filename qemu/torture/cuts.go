@@ -1,0 +1,166 @@
+package main
+
+import "fmt"
+
+// kind is what a cut did to the writes that the disk had not made durable.
+type kind string
+
+// The kinds of cuts, the plainest first.
+const (
+	prefixCut  kind = "prefix"  // all writes up to a point
+	missingCut kind = "missing" // all up to a point but one
+	earlyCut   kind = "early"   // all up to a point, and one of those after it
+	tornCut    kind = "torn"    // all up to a point, and a part of the next
+)
+
+func kinds() []kind { return []kind{prefixCut, missingCut, earlyCut, tornCut} }
+
+// piece is a run of sectors that reached the disk.
+type piece struct {
+	sector int64
+	data   []byte
+}
+
+// cut is one state in which a power cut can leave the disk.
+type cut struct {
+	kind   kind
+	name   string // in words
+	writes int    // how many reached the disk, whole or in part
+	synced int    // how many marks the machine had set by then
+	pieces []piece
+}
+
+// record is what a machine did to its disk: the writes, less the marks.
+type record struct {
+	writes []write
+	marks  int
+	// Requests of the disk for which nothing is written.
+	flushes, discards int
+}
+
+// write is one write and what is known of its time.
+type write struct {
+	piece
+	window int // the number of flushes before it: those of one window are in no order
+	synced int // the number of marks before it
+	after  int // the number of marks before what came next, be it a flush
+	fua    bool
+}
+
+// newRecord finds the marks among the entries: writes at this place.
+func newRecord(entries []entry, markSector, markSectors int64) (r record) {
+	marks := 0
+	defer func() { r.marks = marks }()
+	for _, e := range entries {
+		if e.flush {
+			r.flushes++
+		}
+		switch {
+		case e.sectors == 0:
+		case e.sector >= markSector && e.sector < markSector+markSectors:
+			marks++
+			if last := len(r.writes) - 1; last >= 0 && r.writes[last].window == r.flushes {
+				r.writes[last].after = marks
+			}
+		case e.discard:
+			// What is read from there afterwards is the disk's choice; zeros are
+			// what a filesystem can bear the least.
+			r.discards++
+			r.add(e, make([]byte, e.sectors*sectorSize), marks)
+		default:
+			r.add(e, e.data, marks)
+		}
+	}
+	return r
+}
+
+func (r *record) add(e entry, data []byte, marks int) {
+	r.writes = append(r.writes, write{piece{e.sector, data}, r.flushes, marks, marks, e.fua})
+}
+
+// boundaries is the number of points at which the power can be cut: before each
+// write, and after the last.
+func (r record) boundaries() int { return len(r.writes) + 1 }
+
+// marksBefore is how many marks there were before write n, counted from 0.
+func (r record) marksBefore(n int) int {
+	if n < len(r.writes) {
+		return r.writes[n].synced
+	}
+	return r.marks
+}
+
+// prefix are the first n writes, less one of them.
+func (r record) prefix(n, without int) []piece {
+	var pieces []piece
+	for i, w := range r.writes[:n] {
+		if i != without {
+			pieces = append(pieces, w.piece)
+		}
+	}
+	return pieces
+}
+
+const none = -1
+
+// cuts are all states in which a cut can leave the disk, as far as they are
+// tried: see docs/reliability.md.
+//
+// Two writes of one window that are swapped make two states: the later one is
+// there and the earlier not yet, at the earlier one's point (early) and at the
+// later one's (missing). When both are there, the order matters only if they
+// overlap; then the older content stays, as if the newer were missing.
+func (r record) cuts() []cut {
+	var cuts []cut
+	add := func(k kind, writes, synced int, pieces []piece, format string, args ...any) {
+		cuts = append(cuts, cut{k, fmt.Sprintf(format, args...), writes, synced, pieces})
+	}
+	for n := range len(r.writes) + 1 {
+		// A mark before the next write was set when all before it was durable
+		// that the machine believed to be.
+		add(prefixCut, n, r.marksBefore(n), r.prefix(n, none), "%d of %d writes", n, len(r.writes))
+	}
+	for i, w := range r.writes {
+		for j := i + 1; j < len(r.writes) && r.writes[j].window == w.window; j++ {
+			later := r.writes[j]
+			if !w.fua {
+				add(missingCut, j, later.after, r.prefix(j+1, i), "%d of %d writes, number %d missing", j+1, len(r.writes), i+1)
+			}
+			if fuaBetween(r.writes[i:j]) {
+				continue
+			}
+			add(earlyCut, i+1, later.after, append(r.prefix(i, none), later.piece), "%d of %d writes and number %d", i, len(r.writes), j+1)
+		}
+		sectors := len(w.data) / sectorSize
+		for _, at := range tears(sectors) {
+			first := piece{w.sector, w.data[:at*sectorSize]}
+			add(tornCut, i+1, w.after, append(r.prefix(i, none), first), "%d of %d writes and the first %d of %d sectors of the next", i, len(r.writes), at, sectors)
+			last := piece{w.sector + int64(at), w.data[at*sectorSize:]}
+			add(tornCut, i+1, w.after, append(r.prefix(i, none), last), "%d of %d writes and the last %d of %d sectors of the next", i, len(r.writes), sectors-at, sectors)
+		}
+	}
+	return cuts
+}
+
+// fuaBetween tells whether one of these had to be durable before the next began.
+func fuaBetween(writes []write) bool {
+	for _, w := range writes {
+		if w.fua {
+			return true
+		}
+	}
+	return false
+}
+
+// tears are the sectors at which a write of so many is torn: all of them for a
+// block of 4 KiB or less, for a larger write after the first sector, between its
+// blocks, and before the last.
+func tears(sectors int) (at []int) {
+	const block = 4096 / sectorSize
+	for i := 1; i < sectors; i++ {
+		if sectors <= block || i == 1 || i%block == 0 || i == sectors-1 {
+			at = append(at, i)
+		}
+	}
+	return at
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/minos-os/minos-init/qemu"
+)
+
+// judgeFAT judges the boot partition as fsck.vfat leaves it.
+func (b *bench) judgeFAT(disk string, r qemu.Range) (verdict, error) {
+	same, err := sameRange(b.base, disk, r)
+	if err != nil || same {
+		return isFine, err
+	}
+	now, v, err := fatOf(disk, r)
+	if err != nil || v.Class != fine {
+		return v, err
+	}
+	before, _, err := fatOf(b.base, r)
+	if err != nil {
+		return verdict{}, err
+	}
+	end, err := b.end()
+	if err != nil {
+		return verdict{}, err
+	}
+	after, _, err := fatOf(end, r)
+	if err != nil {
+		return verdict{}, err
+	}
+	return judgeFiles(before, after, now, b.scenario.writing), nil
+}
+
+// judgeFiles compares a boot partition's files with those before the recorded
+// boot and after it. Only those that it was writing may be the new ones, and no
+// file may be anything else.
+func judgeFiles(before, after, now map[string]string, writing []string) verdict {
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		content, ok := now[name]
+		switch {
+		case ok && content == before[name]:
+		case !slices.Contains(writing, name):
+			return judged(lost, "boot: %s, which nobody was writing, is there: %t, of %d bytes, want the %d it had", name, ok, len(content), len(before[name]))
+		case !ok || content != after[name]:
+			return judged(lost, "boot: %s, which was being written, is there: %t, and neither the old nor the new one", name, ok)
+		}
+	}
+	for _, name := range writing {
+		_, was := before[name]
+		if content, ok := now[name]; ok && !was && content != after[name] {
+			return judged(lost, "boot: %s, which is new, is there and not whole", name)
+		}
+	}
+	return isFine
+}
+
+// fatOf repairs a copy of a FAT partition and reads its files.
+func fatOf(disk string, r qemu.Range) (files map[string]string, v verdict, err error) {
+	dir, err := os.MkdirTemp(filepath.Dir(disk), "fat-")
+	if err != nil {
+		return nil, v, fmt.Errorf("cannot make a place for the boot partition: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	part, tree := filepath.Join(dir, "part"), filepath.Join(dir, "tree")
+	if err := errors.Join(r.Extract(part, disk), os.Mkdir(tree, 0o755)); err != nil {
+		return nil, v, err
+	}
+	code, output, err := statusAndOutput("fsck.vfat", "-a", part)
+	if err != nil {
+		return nil, v, err
+	}
+	if code > 1 { // 1: errors corrected
+		return nil, judged(lost, "fsck.vfat -a cannot repair the boot partition:\n%s", output), nil
+	}
+	// -m keeps nothing that matters here; -n asks nothing; ::* are all names.
+	code, output, err = statusAndOutput("mcopy", "-s", "-n", "-i", part, "::*", tree)
+	if err != nil {
+		return nil, v, err
+	}
+	if code != 0 {
+		return nil, judged(lost, "mcopy cannot read the boot partition:\n%s", output), nil
+	}
+	files = map[string]string{}
+	err = filepath.WalkDir(tree, func(full string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		content, err := os.ReadFile(full)
+		name, _ := filepath.Rel(tree, full)
+		files[name] = string(content)
+		return err
+	})
+	return files, isFine, err
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/minos-os/minos-init/qemu"
+)
+
+// laboratory is what all boots have in common.
+type laboratory struct {
+	kernel    string
+	initramfs string
+	stub      string
+	dir       string // for what is not kept
+	extra     []string
+
+	mu     sync.Mutex
+	states map[string]func() (string, error) // saved machines by their words
+	boots  int
+}
+
+// bootDeadline is for a boot that takes 2 to 4 s.
+const bootDeadline = 60 * time.Second
+
+// result is what a boot left behind.
+type result struct {
+	ending  qemu.Ending
+	console string
+	stub    qemu.Stub
+}
+
+func (l *laboratory) machine(disk qemu.Drive, words []string) qemu.Machine {
+	disk.Keep, disk.NoFlush = true, true
+	return qemu.Machine{
+		Kernel: l.kernel, Initramfs: l.initramfs, MemoryMiB: 256,
+		Append: append(append([]string(nil), words...), l.extra...),
+		Drives: []qemu.Drive{disk},
+	}
+}
+
+// run lets a machine run to its end.
+func (l *laboratory) run(m qemu.Machine) (r result, err error) {
+	l.mu.Lock()
+	l.boots++
+	l.mu.Unlock()
+	vm, err := m.Start()
+	if err != nil {
+		return r, err
+	}
+	r.ending, err = vm.Wait(bootDeadline)
+	r.console = vm.Console()
+	if err = errors.Join(err, vm.Stop()); err != nil {
+		return r, fmt.Errorf("%w\n%s", err, r.console)
+	}
+	r.stub, err = qemu.ReadStub(r.console)
+	return r, err
+}
+
+// cold boots from the very start.
+func (l *laboratory) cold(disk qemu.Drive, words []string) (result, error) {
+	return l.run(l.machine(disk, words))
+}
+
+// warm boots from the moment at which init has started and not yet touched the
+// disk: what comes before is the same for all disks, and takes half of a boot.
+func (l *laboratory) warm(disk string, words []string) (result, error) {
+	key := strings.Join(words, " ")
+	l.mu.Lock()
+	if l.states == nil {
+		l.states = map[string]func() (string, error){}
+	}
+	state, ok := l.states[key]
+	if !ok {
+		file := filepath.Join(l.dir, fmt.Sprintf("state-%d", len(l.states)))
+		state = sync.OnceValues(func() (string, error) { return file, l.save(file, disk, words) })
+		l.states[key] = state
+	}
+	l.mu.Unlock()
+	file, err := state()
+	if err != nil {
+		return result{}, err
+	}
+	m := l.machine(qemu.Drive{File: disk}, words)
+	m.Resume = file
+	return l.run(m)
+}
+
+// firstWords are lines of the console at which a machine can be saved: the
+// later one is better, but on a busy workstation the disk has already been read
+// when the machine is stopped.
+func firstWords() []string { return []string{"minos: minos-init ", "Run /init as init process"} }
+
+// save makes a saved machine. Of the disk only the size matters.
+func (l *laboratory) save(file, disk string, words []string) error {
+	var err error
+	for _, line := range firstWords() {
+		if err = l.saveAt(line, file, disk, words); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("cannot save a machine that has not read its disk: %w", err)
+}
+
+func (l *laboratory) saveAt(line, file, disk string, words []string) (err error) {
+	m := l.machine(qemu.Drive{File: disk}, words)
+	m.Drives[0].Keep = false
+	vm, err := m.Start()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, vm.Stop()) }()
+	if err := vm.Expect(line, bootDeadline); err != nil {
+		return err
+	}
+	if err := vm.Save(file); err != nil {
+		return err
+	}
+	requests, err := vm.DiskReads()
+	if err == nil && requests > 0 {
+		err = fmt.Errorf("at %q it had made %d requests of the disk", line, requests)
+	}
+	return err
+}
+
+// prepare makes the disk of a scenario as the recorded boot finds it.
+func (l *laboratory) prepare(s scenario, disk string) error {
+	if err := s.recipe(l.stub).Write(disk); err != nil {
+		return err
+	}
+	for i, step := range s.before {
+		if step.install != nil {
+			if err := step.install(l.stub, disk); err != nil {
+				return err
+			}
+			continue
+		}
+		words := step.words
+		if words == nil {
+			words = s.words
+		}
+		if err := l.whole(qemu.Drive{File: disk}, words, step.do); err != nil {
+			return fmt.Errorf("cannot boot for the %d. time before the record: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+// whole boots, and fails unless the stub did all that it was asked for.
+func (l *laboratory) whole(disk qemu.Drive, words, verbs []string) error {
+	r, err := l.cold(disk, withVerbs(words, verbs))
+	if err != nil {
+		return err
+	}
+	if r.ending != qemu.PowerOff || !r.stub.Complete {
+		return fmt.Errorf("the machine ended with %s, the stub complete: %t\n%s", r.ending, r.stub.Complete, r.console)
+	}
+	for i, verb := range verbs {
+		if i >= len(r.stub.Done) || r.stub.Done[i] != verb+" ok" {
+			return fmt.Errorf("the stub did %q, want ok for each of %q", r.stub.Done, verbs)
+		}
+	}
+	return nil
+}
+
+// logSize is ample for a boot, and a hole where it is not needed.
+const logSize = 1 << 30
+
+// record boots the scenario and returns what it wrote. The disk stays as it was.
+func (l *laboratory) record(s scenario, disk, log string) (record, error) {
+	written := log + ".disk"
+	defer os.Remove(written)
+	if err := qemu.CopyImage(written, disk); err != nil {
+		return record{}, err
+	}
+	f, err := os.Create(log)
+	if err == nil {
+		err = errors.Join(f.Truncate(logSize), f.Close())
+	}
+	if err != nil {
+		return record{}, fmt.Errorf("cannot make a place for the record: %w", err)
+	}
+	if err := l.whole(qemu.Drive{File: written, Log: log}, s.words, s.do); err != nil {
+		return record{}, fmt.Errorf("cannot record the scenario: %w", err)
+	}
+	r, err := s.readRecord(log)
+	if err != nil {
+		return r, err
+	}
+	return r, r.compare(disk, written, s.partition(markPartition))
+}

@@ -1,0 +1,260 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// options say how a scenario is run.
+type options struct {
+	state    string // directory for records, verdicts and failures
+	cases    int    // at most so many images; 0 for all
+	jobs     int    // boots side by side
+	stopAt   int    // failures after which no more cases are begun; 0 for never
+	progress io.Writer
+}
+
+// outcome is a line of the table, and what failed.
+type outcome struct {
+	scenario   string
+	boundaries int
+	cuts       int // states that were thought of
+	images     int // that are distinct
+	tried      int // of those, in this run or an earlier one
+	count      map[class]int
+	boots      int
+	took       time.Duration
+	failures   []failure
+}
+
+// failure is a case that is not fine.
+type failure struct {
+	image   image
+	verdict verdict
+	dir     string // where the disk and the consoles are kept
+}
+
+// key tells a scenario on these programs from all others: only what it says
+// decides what a case is.
+func (l *laboratory) key(s scenario) (string, error) {
+	h := sha256.New()
+	for _, file := range []string{l.kernel, l.initramfs, l.stub} {
+		f, err := os.Open(file)
+		if err != nil {
+			return "", fmt.Errorf("cannot tell this run from others: %w", err)
+		}
+		_, err = io.Copy(h, f)
+		if err = errors.Join(err, f.Close()); err != nil {
+			return "", fmt.Errorf("cannot tell this run from others: %w", err)
+		}
+	}
+	fmt.Fprintf(h, "%d %q %q %q %+v %+v %q %q", judgement, s.name, s.words, s.do, s.recipe("stub"), s.files, s.looks(), l.extra)
+	for _, step := range s.before {
+		fmt.Fprintf(h, "%q %q %t", step.words, step.do, step.install != nil)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:6]), nil
+}
+
+// judgement is the number of the rules by which cases are judged and images are
+// made: another one makes verdicts of earlier runs void.
+const judgement = 1
+
+// open records a scenario, or takes the record of an earlier run.
+func (l *laboratory) open(s scenario, o options) (*bench, string, error) {
+	key, err := l.key(s)
+	if err != nil {
+		return nil, "", err
+	}
+	dir := filepath.Join(o.state, strings.ReplaceAll(s.name, " ", "-")+"-"+key)
+	b := &bench{laboratory: l, scenario: s, base: filepath.Join(dir, "disk.img"), settled: map[string]bool{}}
+	log, done := filepath.Join(dir, "writes.log"), filepath.Join(dir, "recorded")
+	if _, err := os.Stat(done); err == nil {
+		b.record, err = s.readRecord(log)
+		if err != nil {
+			return nil, "", err
+		}
+	} else {
+		// A record without its note was interrupted; what was judged of another
+		// record is void.
+		if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)); err != nil {
+			return nil, "", fmt.Errorf("cannot make a place for the scenario: %w", err)
+		}
+		if err := l.prepare(s, b.base); err != nil {
+			return nil, "", err
+		}
+		if b.record, err = l.record(s, b.base, log); err != nil {
+			return nil, "", err
+		}
+		if err := os.WriteFile(done, nil, 0o644); err != nil {
+			return nil, "", fmt.Errorf("cannot note that the scenario is recorded: %w", err)
+		}
+	}
+	f, err := os.Open(b.base)
+	if err != nil {
+		return nil, "", fmt.Errorf("cannot open the disk before the record: %w", err)
+	}
+	defer f.Close()
+	b.images, err = images(f, b.record.cuts())
+	return b, dir, err
+}
+
+// runScenario tries the cases of a scenario.
+func (l *laboratory) runScenario(s scenario, o options) (outcome, error) {
+	start := time.Now()
+	b, dir, err := l.open(s, o)
+	if err != nil {
+		return outcome{}, fmt.Errorf("scenario %s: %w", s.name, err)
+	}
+	out := outcome{scenario: s.name, boundaries: b.record.boundaries(), images: len(b.images), count: map[class]int{}}
+	for _, i := range b.images {
+		out.cuts += len(i.cuts)
+	}
+	m, err := openMemory(filepath.Join(dir, "verdicts"))
+	if err != nil {
+		return out, err
+	}
+	failed, err := b.tryAll(sample(b.images, o.cases), o, m, func(v verdict) { out.tried++; out.count[v.Class]++ })
+	err = errors.Join(err, m.Close())
+	for _, f := range failed {
+		f.dir = filepath.Join(dir, "failed", f.image.id)
+		out.failures = append(out.failures, f)
+	}
+	out.took, out.boots = time.Since(start), l.boots
+	return out, err
+}
+
+// tryAll tries images side by side, but for those with a verdict.
+func (b *bench) tryAll(todo []image, o options, m *memory, count func(verdict)) (failed []failure, err error) {
+	var mu sync.Mutex
+	var running sync.WaitGroup
+	places := make(chan struct{}, o.jobs)
+	stop := func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return err != nil || (o.stopAt > 0 && len(failed) >= o.stopAt)
+	}
+	judge := func(i image, v verdict) {
+		mu.Lock()
+		defer mu.Unlock()
+		count(v)
+		if v.Class != fine {
+			failed = append(failed, failure{image: i, verdict: v})
+			fmt.Fprintf(o.progress, "%s: %s: %s: %s\n", b.scenario.name, i.plainest().name, v.Class, v.Why)
+		}
+	}
+	for _, i := range todo {
+		if v, ok := m.verdicts[i.memoryKey()]; ok {
+			judge(i, v)
+			continue
+		}
+		places <- struct{}{}
+		if stop() {
+			<-places
+			break
+		}
+		running.Go(func() {
+			defer func() { <-places }()
+			v, tryErr := b.tryAndKeep(i, m)
+			if tryErr != nil {
+				mu.Lock()
+				err = errors.Join(err, fmt.Errorf("%s: %w", i.plainest().name, tryErr))
+				mu.Unlock()
+				return
+			}
+			judge(i, v)
+		})
+	}
+	running.Wait()
+	return failed, err
+}
+
+// memoryKey tells one case from another: a disk, and what has to be on it.
+func (i image) memoryKey() string { return fmt.Sprintf("%s-%d", i.id, i.synced) }
+
+// tryAndKeep tries an image, notes the verdict, and keeps a failing disk.
+func (b *bench) tryAndKeep(i image, m *memory) (verdict, error) {
+	v, consoles, err := b.try(i)
+	if err != nil {
+		return v, err
+	}
+	if v.Class != fine {
+		if err := b.keep(i, v, consoles); err != nil {
+			return v, err
+		}
+	}
+	return v, m.note(i.memoryKey(), v)
+}
+
+// keep leaves a failing disk as the cut left it, what the boots on it showed,
+// and what is wrong.
+func (b *bench) keep(i image, v verdict, consoles string) error {
+	dir := filepath.Join(filepath.Dir(b.base), "failed", i.id)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("cannot keep a failing disk: %w", err)
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s: %s\n%s\n\nscenario %s, words %q, %d marks set; cuts that leave this disk:\n",
+		v.Class, i.plainest().name, v.Why, b.scenario.name, b.scenario.words, i.synced)
+	for _, c := range i.cuts {
+		fmt.Fprintf(&text, "  %s: %s\n", c.kind, c.name)
+	}
+	return errors.Join(
+		i.build(filepath.Join(dir, "disk.img"), b.base),
+		os.WriteFile(filepath.Join(dir, "console.log"), []byte(consoles), 0o644),
+		os.WriteFile(filepath.Join(dir, "case.txt"), []byte(text.String()), 0o644),
+	)
+}
+
+// memory are the verdicts of cases, so that a run can be interrupted.
+type memory struct {
+	verdicts map[string]verdict // of earlier runs
+	mu       sync.Mutex
+	file     *os.File
+}
+
+type remembered struct {
+	Case string
+	verdict
+}
+
+func openMemory(file string) (*memory, error) {
+	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the verdicts of earlier runs: %w", err)
+	}
+	m := &memory{verdicts: map[string]verdict{}, file: f}
+	in := json.NewDecoder(f)
+	for {
+		var r remembered
+		if err := in.Decode(&r); err != nil {
+			// The end, or a line that was cut short: that case is tried again.
+			return m, nil
+		}
+		m.verdicts[r.Case] = r.verdict
+	}
+}
+
+func (m *memory) note(name string, v verdict) error {
+	line, err := json.Marshal(remembered{name, v})
+	if err != nil {
+		return fmt.Errorf("cannot note a verdict: %w", err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, err := m.file.Write(append(line, '\n')); err != nil {
+		return fmt.Errorf("cannot note a verdict: %w", err)
+	}
+	return nil
+}
+
+// Close ends the notes.
+func (m *memory) Close() error { return m.file.Close() }

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/minos-os/minos-init/qemu"
+)
+
+// scenario is a boot whose disk is cut at each of its writes, and what has to
+// hold afterwards. The list of them is in scenarios.go.
+type scenario struct {
+	name  string
+	disk  func(stub string) qemu.Disk // nil for qemu.StubDisk
+	words []string                    // of the kernel command line, in the recorded boot and after each cut
+	// before is what happened to the disk earlier.
+	before []step
+	do     []string // verbs for the stub in the recorded boot; syncs are told by setMark
+	files  []expected
+	// otherwise are the words with which the bootloader starts the machine after a
+	// boot that failed; nil for the same.
+	otherwise []string
+	// environment is judged when the scenario has one.
+	environment *environment
+	// writing are the files of the boot partition that the recorded boot
+	// replaces: each has to be the old one or the new one.
+	writing []string
+}
+
+// step is a boot to the end of the stub, or a change of the disk by somebody
+// else. All of it is durable.
+type step struct {
+	words   []string // of the kernel command line; nil for those of the scenario
+	do      []string // verbs for the stub
+	install func(stub string, image string) error
+}
+
+// expected is what has to become of a file.
+type expected struct {
+	path   string   // "/etc/mine"
+	texts  []string // what it may hold: one, or an old and a new content
+	where  where
+	marked int // from this mark of the recorded boot on; 0 for any cut
+}
+
+// where a file has to be.
+type where string
+
+const (
+	shown  where = "shown"  // in the new root, at path
+	hidden where = "hidden" // not in the new root
+	stored where = "stored" // on the partition that is the first part of path
+)
+
+// markPartition is blank on the disks of the scenarios.
+const markPartition, markDevice = "kernel-b", "/dev/vda7"
+
+// setMark is the verb that ends "all above is synced".
+const setMark = "mark:" + markDevice
+
+// synced are the verbs that write a file, make it durable, and set a mark.
+func synced(path, text string) []string {
+	return []string{"write:" + path + "=" + text, "fsync:" + path, setMark}
+}
+
+// recipe is the disk of the scenario.
+func (s scenario) recipe(stub string) qemu.Disk {
+	if s.disk != nil {
+		return s.disk(stub)
+	}
+	return qemu.StubDisk(stub)
+}
+
+// looks are the verbs with which the stub looks for the files after a cut.
+func (s scenario) looks() (verbs []string) {
+	seen := map[string]bool{}
+	for _, f := range s.files {
+		if verb := "read:" + f.path; f.where != stored && !seen[verb] {
+			seen[verb] = true
+			verbs = append(verbs, verb)
+		}
+	}
+	return verbs
+}
+
+// withVerbs are words of the kernel command line and the stub's verbs.
+func withVerbs(words, verbs []string) []string {
+	return append(append([]string(nil), words...), "panic=-1", "stub.do="+strings.Join(verbs, ","))
+}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+)
+
+// bench is a recorded scenario on which its cases are tried.
+type bench struct {
+	*laboratory
+	scenario scenario
+	base     string // the disk before the record
+	record   record
+	images   []image // all there are
+
+	endOnce sync.Once
+	endFile string
+	endErr  error
+
+	mu      sync.Mutex
+	settled map[string]bool // trees that a boot has been seen to leave as they are
+}
+
+type trees map[string]tree
+
+// String is the same for the same files.
+func (t trees) String() string {
+	var all strings.Builder
+	for _, name := range []string{"overlay", "data"} {
+		fmt.Fprintf(&all, "%s:\n%s", name, t[name])
+	}
+	return all.String()
+}
+
+// try boots an image twice and judges it. consoles is what the boots showed.
+func (b *bench) try(i image) (v verdict, consoles string, err error) {
+	disk, err := b.place("disk")
+	if err != nil {
+		return v, "", err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(filepath.Dir(disk))) }()
+	if err := i.build(disk, b.base); err != nil {
+		return v, "", err
+	}
+	before, err := b.judgeDisk(disk)
+	if err != nil {
+		return v, "", err
+	}
+	if before.verdict.Class != fine {
+		before.verdict.Why = "the disk after the cut: " + before.verdict.Why
+	}
+	first, consoles, err := b.bootOn(disk)
+	if err != nil {
+		return v, consoles, err
+	}
+	after, err := b.judgeDisk(disk)
+	if err != nil {
+		return v, consoles, err
+	}
+	environment, err := b.judgeEnvironment(disk)
+	if err != nil {
+		return v, consoles, err
+	}
+	arrived := reached(first)
+	verdicts := []verdict{arrived, before.verdict, after.verdict, environment, b.scenario.filesStored(after.trees, i.synced)}
+	switch arrived.Class {
+	case fine:
+		verdicts = append(verdicts, b.scenario.filesShown(first, i.synced))
+	case degraded:
+		verdicts = append(verdicts, b.scenario.filesKept(after.trees, i.synced))
+	}
+	v = worst(verdicts...)
+	if v.Class == lost || arrived.Class != fine {
+		return v, consoles, nil
+	}
+	changed, console, err := b.changesAgain(disk, after.trees, i.synced)
+	return worst(v, changed), consoles + console, err
+}
+
+func (b *bench) place(name string) (string, error) {
+	dir, err := os.MkdirTemp(b.dir, "case-")
+	if err != nil {
+		return "", fmt.Errorf("cannot make a place for a case: %w", err)
+	}
+	return filepath.Join(dir, name), nil
+}
+
+// bootOn boots, and when init failed clearly once more as the bootloader would.
+func (b *bench) bootOn(disk string) (result, string, error) {
+	words := withVerbs(b.scenario.words, b.scenario.looks())
+	r, err := b.warm(disk, words)
+	if err != nil || !failedClearly(r) {
+		return r, r.console, err
+	}
+	if b.scenario.otherwise != nil {
+		words = withVerbs(b.scenario.otherwise, b.scenario.looks())
+	}
+	second, err := b.warm(disk, words)
+	return second, r.console + "\n== the next boot\n" + second.console, err
+}
+
+// changesAgain boots once more and judges whether anything changes. A disk with
+// the same files as one that was seen to stay so is not booted.
+func (b *bench) changesAgain(disk string, was trees, marks int) (verdict, string, error) {
+	key := fmt.Sprintf("%s%d", was, marks)
+	b.mu.Lock()
+	known := b.settled[key]
+	b.mu.Unlock()
+	if known {
+		return isFine, "", nil
+	}
+	r, err := b.warm(disk, withVerbs(b.scenario.words, b.scenario.looks()))
+	if err != nil {
+		return verdict{}, "", err
+	}
+	console := "\n== the boot after it\n" + r.console
+	again, err := b.judgeDisk(disk)
+	if err != nil {
+		return verdict{}, console, err
+	}
+	v := worst(reached(r), again.verdict, b.scenario.filesShown(r, marks), b.scenario.filesStored(again.trees, marks))
+	if v.Class != fine {
+		v.Why = "the boot after the next: " + v.Why
+		return v, console, nil
+	}
+	if strings.Contains(r.console, putAside) {
+		return judged(lost, "the boot after the next puts an upper aside"), console, nil
+	}
+	if again.trees.String() != was.String() {
+		return judged(lost, "the boot after the next still changes something: from\n%s\nto\n%s", was, again.trees), console, nil
+	}
+	b.mu.Lock()
+	b.settled[key] = true
+	b.mu.Unlock()
+	return isFine, console, nil
+}
+
+// inspection is what is on a disk, and what its own tools say of it.
+type inspection struct {
+	trees   trees
+	verdict verdict
+}
+
+// judgeDisk looks at the filesystems of a disk and leaves it as it is.
+func (b *bench) judgeDisk(disk string) (inspection, error) {
+	found := inspection{trees: trees{}, verdict: isFine}
+	for _, name := range []string{"overlay", "data"} {
+		part := disk + "." + name
+		if err := b.scenario.partition(name).Extract(part, disk); err != nil {
+			return found, err
+		}
+		v, err := checkExt4(part)
+		if err != nil {
+			return found, err
+		}
+		if v.Class != fine {
+			v.Why = name + ": " + v.Why
+		}
+		found.verdict = worst(found.verdict, v)
+		if found.trees[name], err = readExt4(part); err != nil && v.Class != lost {
+			return found, err
+		}
+		if err := os.Remove(part); err != nil {
+			return found, fmt.Errorf("cannot remove a copy of a partition: %w", err)
+		}
+	}
+	v, err := b.judgeUntouched(disk)
+	found.verdict = worst(found.verdict, v)
+	return found, err
+}
+
+// judgeUntouched judges what the scenario's boots only read, and the boot
+// partition's files.
+func (b *bench) judgeUntouched(disk string) (verdict, error) {
+	for _, r := range b.scenario.recipe("").Ranges() {
+		switch r.Name {
+		case "rootfs-a", "rootfs-b", "kernel-a", "kernel-b":
+			same, err := sameRange(b.base, disk, r)
+			if err != nil {
+				return verdict{}, err
+			}
+			if !same {
+				return judged(lost, "%s has changed, which nobody may write", r.Name), nil
+			}
+		}
+	}
+	return b.judgeFAT(disk, b.scenario.partition("boot"))
+}
+
+// end returns the disk after the recorded boot.
+func (b *bench) end() (string, error) {
+	b.endOnce.Do(func() {
+		b.endFile = b.base + ".end"
+		b.endErr = image{pieces: b.record.prefix(len(b.record.writes), none)}.build(b.endFile, b.base)
+	})
+	return b.endFile, b.endErr
+}
