@@ -1,41 +1,16 @@
 package qemu
 
-import (
-	"bytes"
-	"os"
-	"path/filepath"
-	"testing"
+import "testing"
 
-	"github.com/u-root/u-root/pkg/cpio"
-)
-
-// faultyImage is the release image with an init that breaks when it is told to:
-// of two files of one name in an initramfs the later one counts.
+// faultyImage is the release image with an init that breaks when it is told to.
 func faultyImage(t *testing.T) string {
 	t.Helper()
 	machines(t)
-	program := filepath.Join(t.TempDir(), "init")
-	cmd, err := command("go", "build", "-tags", "faults", "-trimpath", "-ldflags=-s -w -X main.version=faulty", "-o", program, "github.com/minos-os/minos-init/cmd/init")
+	image, err := FaultyInitramfs(initramfs(t, releaseImage), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd.Env = append(cmd.Env, "GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0")
-	if err := runCommand(cmd, nil); err != nil {
-		t.Fatal(err)
-	}
-	content, err := os.ReadFile(program)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var second bytes.Buffer
-	w := cpio.Newc.Writer(&second)
-	if err := w.WriteRecord(cpio.StaticFile("init", string(content), 0o755)); err != nil {
-		t.Fatal(err)
-	}
-	if err := cpio.WriteTrailer(w); err != nil {
-		t.Fatal(err)
-	}
-	return imageFile(t, unpacked(t, releaseImage), second.Bytes())
+	return image
 }
 
 // Whatever goes wrong inside init, the machine restarts by itself.

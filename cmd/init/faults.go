@@ -4,6 +4,7 @@ package main
 
 import (
 	"github.com/minos-os/minos-init/pkg/config"
+	"github.com/minos-os/minos-init/pkg/mount"
 	"github.com/minos-os/minos-init/pkg/slots/ubootenv"
 	"github.com/minos-os/minos-init/pkg/sys"
 )
@@ -19,6 +20,8 @@ func plantFault(conf config.Config) error {
 		select {}
 	case "primary-before-shadow": // a cut then finds a shadow of another time
 		ubootenv.PlantedFault = fault
+	case mount.MissingFsync, mount.RenameBeforeData: // a writer's, which a power cut shows
+		mount.PlantedFault = fault
 	}
 	return nil
 }

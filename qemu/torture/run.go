@@ -66,7 +66,7 @@ func (l *laboratory) key(s scenario) (string, error) {
 
 // judgement is the number of the rules by which cases are judged and images are
 // made: another one makes verdicts of earlier runs void.
-const judgement = 1
+const judgement = 2
 
 // open records a scenario, or takes the record of an earlier run.
 func (l *laboratory) open(s scenario, o options) (*bench, string, error) {
@@ -109,7 +109,7 @@ func (l *laboratory) open(s scenario, o options) (*bench, string, error) {
 
 // runScenario tries the cases of a scenario.
 func (l *laboratory) runScenario(s scenario, o options) (outcome, error) {
-	start := time.Now()
+	start, boots := time.Now(), l.boots
 	b, dir, err := l.open(s, o)
 	if err != nil {
 		return outcome{}, fmt.Errorf("scenario %s: %w", s.name, err)
@@ -128,7 +128,7 @@ func (l *laboratory) runScenario(s scenario, o options) (outcome, error) {
 		f.dir = filepath.Join(dir, "failed", f.image.id)
 		out.failures = append(out.failures, f)
 	}
-	out.took, out.boots = time.Since(start), l.boots
+	out.took, out.boots = time.Since(start), l.boots-boots
 	return out, err
 }
 
@@ -146,7 +146,7 @@ func (b *bench) tryAll(todo []image, o options, m *memory, count func(verdict)) 
 		mu.Lock()
 		defer mu.Unlock()
 		count(v)
-		if v.Class != fine {
+		if v.failed() {
 			failed = append(failed, failure{image: i, verdict: v})
 			fmt.Fprintf(o.progress, "%s: %s: %s: %s\n", b.scenario.name, i.plainest().name, v.Class, v.Why)
 		}
@@ -186,7 +186,7 @@ func (b *bench) tryAndKeep(i image, m *memory) (verdict, error) {
 	if err != nil {
 		return v, err
 	}
-	if v.Class != fine {
+	if v.failed() {
 		if err := b.keep(i, v, consoles); err != nil {
 			return v, err
 		}
@@ -235,11 +235,16 @@ func openMemory(file string) (*memory, error) {
 	in := json.NewDecoder(f)
 	for {
 		var r remembered
-		if err := in.Decode(&r); err != nil {
-			// The end, or a line that was cut short: that case is tried again.
-			return m, nil
+		whole := in.InputOffset()
+		if err := in.Decode(&r); err == nil {
+			m.verdicts[r.Case] = r.verdict
+			continue
 		}
-		m.verdicts[r.Case] = r.verdict
+		// The end, or a line that was cut short: that case is tried again.
+		if err := f.Truncate(whole); err != nil {
+			return nil, errors.Join(fmt.Errorf("cannot drop the end of an interrupted run: %w", err), f.Close())
+		}
+		return m, nil
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 // hold afterwards. The list of them is in scenarios.go.
 type scenario struct {
 	name  string
-	disk  func(stub string) qemu.Disk // nil for qemu.StubDisk
+	disk  func(stub string) qemu.Disk // but for the sizes; nil for qemu.StubDisk
 	words []string                    // of the kernel command line, in the recorded boot and after each cut
 	// before is what happened to the disk earlier.
 	before []step
@@ -64,10 +64,14 @@ func synced(path, text string) []string {
 
 // recipe is the disk of the scenario.
 func (s scenario) recipe(stub string) qemu.Disk {
+	d := qemu.StubDisk(stub)
 	if s.disk != nil {
-		return s.disk(stub)
+		d = s.disk(stub)
 	}
-	return qemu.StubDisk(stub)
+	// An ext4 of less than 128 MiB has no second superblock, with which e2fsck
+	// could repair the first; those of devices have one.
+	d.Overlay.MiB, d.Data.MiB = 160, 160
+	return d
 }
 
 // looks are the verbs with which the stub looks for the files after a cut.

@@ -59,7 +59,7 @@ func checkExt4(file string) (verdict, error) {
 	if code > 1 { // 1: errors corrected
 		return judged(lost, "e2fsck cannot repair it:\n%s", output), nil
 	}
-	return judged(degraded, "e2fsck -fn is not content after the journal was replayed, and -fy is:\n%s", output), nil
+	return judged(repaired, "e2fsck -fn is not content after the journal was replayed, and -fy is:\n%s", output), nil
 }
 
 // readExt4 lists an ext4 in a file of its own, whose journal was replayed.

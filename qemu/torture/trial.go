@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,7 +31,7 @@ type trees map[string]tree
 // String is the same for the same files.
 func (t trees) String() string {
 	var all strings.Builder
-	for _, name := range []string{"overlay", "data"} {
+	for _, name := range ext4Partitions() {
 		fmt.Fprintf(&all, "%s:\n%s", name, t[name])
 	}
 	return all.String()
@@ -50,12 +51,28 @@ func (b *bench) try(i image) (v verdict, consoles string, err error) {
 	if err != nil {
 		return v, "", err
 	}
-	if before.verdict.Class != fine {
+	if before.verdict.Class == lost {
 		before.verdict.Why = "the disk after the cut: " + before.verdict.Why
+		return before.verdict, "", nil
 	}
 	first, consoles, err := b.bootOn(disk)
 	if err != nil {
 		return v, consoles, err
+	}
+	if v = reached(first); before.verdict.Class == repaired && (v.Class == fine || v.Class == degraded) {
+		// The boot got along without it. Now somebody repairs it.
+		if err := b.repair(disk); err != nil {
+			return v, consoles, err
+		}
+		var more string
+		if first, more, err = b.bootOn(disk); err != nil {
+			return v, consoles, err
+		}
+		consoles += "\n== after e2fsck\n" + more
+		v = reached(first)
+	}
+	if v.Class != fine {
+		return v, consoles, nil
 	}
 	after, err := b.judgeDisk(disk)
 	if err != nil {
@@ -65,20 +82,47 @@ func (b *bench) try(i image) (v verdict, consoles string, err error) {
 	if err != nil {
 		return v, consoles, err
 	}
-	arrived := reached(first)
-	verdicts := []verdict{arrived, before.verdict, after.verdict, environment, b.scenario.filesStored(after.trees, i.synced)}
-	switch arrived.Class {
-	case fine:
-		verdicts = append(verdicts, b.scenario.filesShown(first, i.synced))
-	case degraded:
-		verdicts = append(verdicts, b.scenario.filesKept(after.trees, i.synced))
-	}
-	v = worst(verdicts...)
-	if v.Class == lost || arrived.Class != fine {
+	v = worst(after.verdict, environment, b.scenario.filesStored(after.trees, i.synced), b.scenario.filesShown(first, i.synced))
+	if v.failed() {
 		return v, consoles, nil
 	}
 	changed, console, err := b.changesAgain(disk, after.trees, i.synced)
-	return worst(v, changed), consoles + console, err
+	return worst(changed, v, before.verdict), consoles + console, err
+}
+
+// repair lets e2fsck repair what it can, as a person would.
+func (b *bench) repair(disk string) (err error) {
+	for _, name := range ext4Partitions() {
+		part, r := disk+"."+name, b.scenario.partition(name)
+		if err := r.Extract(part, disk); err != nil {
+			return err
+		}
+		if _, err := status("e2fsck", "-fy", part); err != nil {
+			return err
+		}
+		if err := insert(disk, r.Start, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// insert writes a partition back into a disk.
+func insert(disk string, at int64, part string) (err error) {
+	out, err := os.OpenFile(disk, os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("cannot write a partition back: %w", err)
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	in, err := os.Open(part)
+	if err != nil {
+		return fmt.Errorf("cannot write a partition back: %w", err)
+	}
+	defer in.Close()
+	if _, err := io.Copy(io.NewOffsetWriter(out, at), in); err != nil {
+		return fmt.Errorf("cannot write a partition back: %w", err)
+	}
+	return os.Remove(part)
 }
 
 func (b *bench) place(name string) (string, error) {
@@ -123,7 +167,7 @@ func (b *bench) changesAgain(disk string, was trees, marks int) (verdict, string
 		return verdict{}, console, err
 	}
 	v := worst(reached(r), again.verdict, b.scenario.filesShown(r, marks), b.scenario.filesStored(again.trees, marks))
-	if v.Class != fine {
+	if v.failed() {
 		v.Why = "the boot after the next: " + v.Why
 		return v, console, nil
 	}
@@ -139,6 +183,9 @@ func (b *bench) changesAgain(disk string, was trees, marks int) (verdict, string
 	return isFine, console, nil
 }
 
+// ext4Partitions are those that the scenarios' boots write to.
+func ext4Partitions() []string { return []string{"overlay", "data"} }
+
 // inspection is what is on a disk, and what its own tools say of it.
 type inspection struct {
 	trees   trees
@@ -148,7 +195,7 @@ type inspection struct {
 // judgeDisk looks at the filesystems of a disk and leaves it as it is.
 func (b *bench) judgeDisk(disk string) (inspection, error) {
 	found := inspection{trees: trees{}, verdict: isFine}
-	for _, name := range []string{"overlay", "data"} {
+	for _, name := range ext4Partitions() {
 		part := disk + "." + name
 		if err := b.scenario.partition(name).Extract(part, disk); err != nil {
 			return found, err

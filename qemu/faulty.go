@@ -1,0 +1,60 @@
+package qemu
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/pierrec/lz4/v4"
+	"github.com/u-root/u-root/pkg/cpio"
+)
+
+// FaultyInitramfs makes, in dir, the given initramfs with an init that breaks
+// when the kernel command line has fault=: one that is built with the build tag
+// faults, which no image of the builder has. It is called from a directory of
+// this module.
+func FaultyInitramfs(initramfs, dir string) (string, error) {
+	program := filepath.Join(dir, "faulty-init")
+	cmd, err := command("go", "build", "-tags", "faults", "-trimpath", "-ldflags=-s -w -X main.version=faulty", "-o", program, "github.com/minos-os/minos-init/cmd/init")
+	if err == nil {
+		cmd.Env = append(cmd.Env, "GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0")
+		err = runCommand(cmd, nil)
+	}
+	if err != nil {
+		return "", fmt.Errorf("cannot build an init with faults: %w", err)
+	}
+	image, err := withInit(initramfs, program)
+	if err != nil {
+		return "", fmt.Errorf("cannot put an init with faults into %s: %w", initramfs, err)
+	}
+	file := filepath.Join(dir, "faulty.cpio")
+	if err := os.WriteFile(file, image, 0o644); err != nil {
+		return "", fmt.Errorf("cannot write an initramfs with faults: %w", err)
+	}
+	return file, nil
+}
+
+// withInit is an initramfs, unpacked, with another init: of two files of one
+// name the later one counts.
+func withInit(initramfs, program string) ([]byte, error) {
+	packed, err := os.Open(initramfs)
+	if err != nil {
+		return nil, err
+	}
+	defer packed.Close()
+	var image bytes.Buffer
+	if _, err := io.Copy(&image, lz4.NewReader(packed)); err != nil {
+		return nil, err
+	}
+	content, err := os.ReadFile(program)
+	if err != nil {
+		return nil, err
+	}
+	w := cpio.Newc.Writer(&image)
+	if err := w.WriteRecord(cpio.StaticFile("init", string(content), 0o755)); err != nil {
+		return nil, err
+	}
+	return image.Bytes(), cpio.WriteTrailer(w)
+}
