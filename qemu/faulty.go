@@ -39,22 +39,37 @@ func FaultyInitramfs(initramfs, dir string) (string, error) {
 // withInit is an initramfs, unpacked, with another init: of two files of one
 // name the later one counts.
 func withInit(initramfs, program string) ([]byte, error) {
-	packed, err := os.Open(initramfs)
+	plain, err := Unpacked(initramfs)
 	if err != nil {
 		return nil, err
 	}
-	defer packed.Close()
-	var image bytes.Buffer
-	if _, err := io.Copy(&image, lz4.NewReader(packed)); err != nil {
-		return nil, err
-	}
+	image := bytes.NewBuffer(plain)
 	content, err := os.ReadFile(program)
 	if err != nil {
 		return nil, err
 	}
-	w := cpio.Newc.Writer(&image)
+	w := cpio.Newc.Writer(image)
 	if err := w.WriteRecord(cpio.StaticFile("init", string(content), 0o755)); err != nil {
 		return nil, err
 	}
 	return image.Bytes(), cpio.WriteTrailer(w)
 }
+
+// Unpacked is an initramfs without its compression, if it has one.
+func Unpacked(initramfs string) ([]byte, error) {
+	content, err := os.ReadFile(initramfs)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read an initramfs: %w", err)
+	}
+	if bytes.HasPrefix(content, []byte(cpioMagic)) {
+		return content, nil
+	}
+	plain, err := io.ReadAll(lz4.NewReader(bytes.NewReader(content)))
+	if err != nil {
+		return nil, fmt.Errorf("cannot unpack %s: %w", initramfs, err)
+	}
+	return plain, nil
+}
+
+// cpioMagic is how an archive in the format newc begins (cpio(5)).
+const cpioMagic = "070701"

@@ -2,7 +2,6 @@ package qemu
 
 import (
 	"bytes"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,18 +10,13 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/pierrec/lz4/v4"
 	"github.com/u-root/u-root/pkg/cpio"
 )
 
 // unpacked is an image without its compression.
 func unpacked(t *testing.T, name string) []byte {
 	t.Helper()
-	packed, err := os.ReadFile(initramfs(t, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	plain, err := io.ReadAll(lz4.NewReader(bytes.NewReader(packed)))
+	plain, err := Unpacked(initramfs(t, name))
 	if err != nil {
 		t.Fatal(err)
 	}

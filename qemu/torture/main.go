@@ -49,19 +49,29 @@ func torture() (err error) {
 		if !pattern.MatchString(s.name) {
 			continue
 		}
-		out, err := l.runScenario(s, options{state: *state, cases: *cases, jobs: *jobs, progress: os.Stderr})
+		out, err := l.runScenario(s, options{state: *state, cases: *cases, jobs: *jobs, shrink: true, progress: os.Stderr})
 		if err != nil {
 			return err
 		}
 		all = append(all, out)
 	}
 	printTable(os.Stdout, all)
+	var failures []string
 	for _, o := range all {
 		if len(o.failures) > 0 {
-			return errors.New("not every case is fine")
+			failures = append(failures, o.tell())
 		}
 	}
+	if len(failures) > 0 {
+		return errors.New("not every case is fine:\n" + strings.Join(failures, "\n"))
+	}
 	return nil
+}
+
+// tell names the smallest failure of a scenario and where it is kept.
+func (o outcome) tell() string {
+	f := o.failures[0]
+	return fmt.Sprintf("%s: %d failures, the smallest after %s: %s: %s\nkept in %s", o.scenario, len(o.failures), f.image.plainest().name, f.verdict.Class, f.verdict.Why, f.dir)
 }
 
 // newLaboratory gets together what the boots need.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +21,7 @@ type options struct {
 	cases    int    // at most so many images; 0 for all
 	jobs     int    // boots side by side
 	stopAt   int    // failures after which no more cases are begun; 0 for never
+	shrink   bool   // look for a smaller case than the first failure
 	progress io.Writer
 }
 
@@ -123,6 +125,9 @@ func (l *laboratory) runScenario(s scenario, o options) (outcome, error) {
 		return out, err
 	}
 	failed, err := b.tryAll(sample(b.images, o.cases), o, m, func(v verdict) { out.tried++; out.count[v.Class]++ })
+	if err == nil && len(failed) > 0 && o.shrink {
+		failed, err = b.shrink(failed, m)
+	}
 	err = errors.Join(err, m.Close())
 	for _, f := range failed {
 		f.dir = filepath.Join(dir, "failed", f.image.id)
@@ -175,6 +180,26 @@ func (b *bench) tryAll(todo []image, o options, m *memory, count func(verdict)) 
 	}
 	running.Wait()
 	return failed, err
+}
+
+// shrink puts the smallest case that fails in the same way before the others.
+func (b *bench) shrink(failed []failure, m *memory) ([]failure, error) {
+	slices.SortFunc(failed, func(a, b failure) int { return byPlainness(a.image.plainest(), b.image.plainest()) })
+	first := failed[0]
+	verdicts := map[string]verdict{}
+	found, err := smallest(first.image, b.images, func(i image) (bool, error) {
+		v, known := m.verdicts[i.memoryKey()]
+		var err error
+		if !known {
+			v, err = b.tryAndKeep(i, m)
+		}
+		verdicts[i.id] = v
+		return v.Class == first.verdict.Class, err
+	})
+	if err != nil || found.id == first.image.id {
+		return failed, err
+	}
+	return append([]failure{{image: found, verdict: verdicts[found.id]}}, failed...), nil
 }
 
 // memoryKey tells one case from another: a disk, and what has to be on it.

@@ -46,12 +46,19 @@ func (t tree) String() string {
 // as a person would, so that what is on it can be judged.
 func checkExt4(file string) (verdict, error) {
 	// Replaying is all that is asked for; -y, because e2fsck asks nevertheless.
-	if _, err := status("e2fsck", "-y", "-E", "journal_only", file); err != nil {
+	_, output, err := statusAndOutput("e2fsck", "-y", "-E", "journal_only", file)
+	if err != nil {
 		return verdict{}, err
 	}
+	torn := strings.Contains(output, backupSuperblock)
 	code, output, err := statusAndOutput("e2fsck", "-fn", file)
-	if err != nil || code == 0 {
-		return isFine, err
+	switch {
+	case err != nil:
+		return verdict{}, err
+	case code == 0 && torn:
+		return tornSuperblock, nil
+	case code == 0:
+		return isFine, nil
 	}
 	if code, err = status("e2fsck", "-fy", file); err != nil {
 		return verdict{}, err
@@ -59,8 +66,17 @@ func checkExt4(file string) (verdict, error) {
 	if code > 1 { // 1: errors corrected
 		return judged(lost, "e2fsck cannot repair it:\n%s", output), nil
 	}
+	if torn {
+		return tornSuperblock, nil
+	}
 	return judged(repaired, "e2fsck -fn is not content after the journal was replayed, and -fy is:\n%s", output), nil
 }
+
+var tornSuperblock = verdict{repaired, "its superblock is torn, and e2fsck -y took the second one"}
+
+// backupSuperblock is what e2fsck says when it can make nothing of the first
+// superblock. Then it does more than replay the journal, whatever it was asked.
+const backupSuperblock = "Superblock invalid, trying backup blocks"
 
 // readExt4 lists an ext4 in a file of its own, whose journal was replayed.
 func readExt4(file string) (tree, error) {

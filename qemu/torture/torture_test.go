@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/minos-os/minos-init/qemu"
+)
+
+// The bounded part: so many disks of each scenario, and where its failures go.
+const (
+	boundedCases = 20
+	boundedState = "../../out/torture/test"
+)
+
+// release returns the laboratory with the built release image.
+func release(t *testing.T) *laboratory {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("boots virtual machines: not with -short")
+	}
+	tools(t, "qemu-system-aarch64", "e2fsck", "debugfs", "fsck.vfat", "mcopy", "mke2fs", "sfdisk", "fakeroot", "fw_printenv")
+	dir := os.Getenv("MINOS_INITRAMFS_DIR")
+	if dir == "" {
+		dir = "../../out/arm64"
+	}
+	l, err := newLaboratory(filepath.Join(dir, "initramfs.cpio.lz4"), nil)
+	if errors.Is(err, qemu.ErrMissingProgram) || errors.Is(err, os.ErrNotExist) {
+		unable(t, err.Error())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+// tools ends a test on a machine that lacks one of the programs.
+func tools(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if _, err := qemu.Tool(name, "--version"); errors.Is(err, qemu.ErrMissingProgram) {
+			unable(t, err.Error())
+		}
+	}
+}
+
+// unable ends a test that this machine cannot run. In CI, where nothing may be
+// left out, that is a failure.
+func unable(t *testing.T, reason string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal("cannot run this test, and CI=true allows no gap: " + reason)
+	}
+	t.Skip("SKIPPED, NOTHING WAS TESTED: " + reason)
+}
+
+// fresh is a state directory in which nothing is remembered.
+func fresh(t *testing.T, name string) string {
+	t.Helper()
+	dir, err := filepath.Abs(filepath.Join(boundedState, name))
+	if err == nil {
+		err = os.RemoveAll(dir)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// A power cut at any of these points loses nothing that was synced, and the
+// next boot comes up.
+func TestPowerCutOnARealDisk(t *testing.T) {
+	l := release(t)
+	state := fresh(t, "release")
+	var all []outcome
+	for _, s := range scenarios() {
+		out, err := l.runScenario(s, options{state: state, cases: boundedCases, jobs: runtime.NumCPU(), shrink: true, progress: t.Output()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out.tried != boundedCases {
+			t.Errorf("scenario %s: %d disks were tried, want %d", s.name, out.tried, boundedCases)
+		}
+		if len(out.failures) > 0 {
+			t.Error(out.tell())
+		}
+		all = append(all, out)
+	}
+	var table strings.Builder
+	printTable(&table, all)
+	t.Logf("a part of all, %s prints the rest:\n%s", "make torture", table.String())
+	if !t.Failed() {
+		fresh(t, "release") // several hundred MB are of no more use
+	}
+}
+
+// plantedFaults are mistakes of a writer of files, as the build tag faults plants
+// them, and the scenario that has to show each.
+//
+// The third mistake of issue 5, the primary copy of the environment before its
+// shadow, is that of a writer of the boot state: its line comes with the
+// scenario that writes one.
+var plantedFaults = []struct{ fault, scenario string }{
+	{"missing-fsync", "adopted upper"},
+	{"missing-fsync", "first upper"},
+	{"rename-before-data", "adopted upper"},
+}
+
+// Each of the planted mistakes is found by as many cases as the test above
+// tries.
+func TestPlantedFaultsAreFound(t *testing.T) {
+	l := release(t)
+	image, err := qemu.FaultyInitramfs(l.initramfs, l.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	holdsFaults(t, l.initramfs, image)
+	for _, test := range plantedFaults {
+		t.Run(test.fault+" "+test.scenario, func(t *testing.T) {
+			i := slices.IndexFunc(scenarios(), func(s scenario) bool { return s.name == test.scenario })
+			faulty := &laboratory{kernel: l.kernel, initramfs: image, stub: l.stub, dir: t.TempDir(), extra: []string{"fault=" + test.fault}}
+			out, err := faulty.runScenario(scenarios()[i], options{state: fresh(t, test.fault), cases: boundedCases, jobs: runtime.NumCPU(), stopAt: 1, progress: t.Output()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if out.count[lost] == 0 {
+				t.Errorf("%d of %d disks were tried, and none is lost: %v", out.tried, out.images, out.count)
+			}
+			t.Logf("found after %d of %d disks: %v", out.tried, out.images, out.count)
+			fresh(t, test.fault)
+		})
+	}
+}
+
+// holdsFaults fails when the release image can break, or when this could not be
+// told.
+func holdsFaults(t *testing.T, release, faulty string) {
+	t.Helper()
+	// A text of cmd/init's faults, and a function of pkg/mount's. A short text
+	// alone can be an instruction's operand, which is not found.
+	for _, trace := range []string{"planted in a goroutine", "pkg/mount.inOrder"} {
+		for image, want := range map[string]bool{release: false, faulty: true} {
+			content, err := qemu.Unpacked(image)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := bytes.Contains(content, []byte(trace)); got != want {
+				t.Errorf("%s holds %q: %t, want %t", filepath.Base(image), trace, got, want)
+			}
+		}
+	}
+}
