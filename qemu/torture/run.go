@@ -280,7 +280,8 @@ func (m *memory) note(name string, v verdict) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, err := m.file.Write(append(line, '\n')); err != nil {
+	// The newline comes first: what stands before may have been cut short.
+	if _, err := m.file.Write(append([]byte{'\n'}, line...)); err != nil {
 		return fmt.Errorf("cannot note a verdict: %w", err)
 	}
 	return nil

@@ -1,0 +1,249 @@
+package main
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/minos-os/minos-init/qemu"
+)
+
+// madeExt4 is a filesystem with a file, a link and a device.
+func madeExt4(t *testing.T) string {
+	t.Helper()
+	tools(t, "mke2fs", "fakeroot", "e2fsck", "debugfs")
+	file := filepath.Join(t.TempDir(), "ext4")
+	tree := qemu.Tree{}.With(qemu.Dir("a"), qemu.Dir("a/a b"), qemu.Text("a/a b/mine", "one\ntwo"), qemu.Link("a/link", "to/there"),
+		qemu.File{Name: "a/su", Mode: 0o4711 &^ 0o4000, UID: 7, GID: 42, Data: "x"})
+	content := qemu.Ext4{Label: "test", UUID: "6d696e6f-7300-4000-8000-00000000ffff", Tree: tree}
+	if err := content.Make(file, 160<<20); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func TestReadExt4(t *testing.T) {
+	found, err := readExt4(madeExt4(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	delete(found, "lost+found")
+	want := `a 040755 0 0  ""
+a/a b 040755 0 0  ""
+a/a b/mine 100644 0 0 7 "one\ntwo"
+a/link 120777 0 0 8 "to/there"
+a/su 100711 7 42 1 "x"
+`
+	if diff := cmp.Diff(want, found.String()); diff != "" {
+		t.Errorf("tree (-want +got):\n%s", diff)
+	}
+}
+
+func TestCheckExt4(t *testing.T) {
+	whole := madeExt4(t)
+	for _, test := range []struct {
+		name   string
+		damage map[int64]int // bytes from here on are overwritten
+		want   class
+	}{
+		{"whole", nil, fine},
+		{"torn superblock", map[int64]int{1024 + 512: 512}, repaired},
+		{"bitmap", map[int64]int{4096 * 18: 8192}, repaired},
+		{"all superblocks", map[int64]int{0: 4096, 32768 * 4096: 4096}, lost},
+	} {
+		file := filepath.Join(t.TempDir(), "ext4")
+		if err := qemu.CopyImage(file, whole); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.OpenFile(file, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at, n := range test.damage {
+			if _, err := f.WriteAt([]byte(strings.Repeat("x", n)), at); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.Close()
+		got, err := checkExt4(file)
+		if err != nil || got.Class != test.want {
+			t.Errorf("%s: %v, %v; want %s", test.name, got, err, test.want)
+		}
+	}
+}
+
+// fatDisk is a disk that begins with a FAT partition, and where that is.
+func fatDisk(t *testing.T, files map[string]string) (string, qemu.Range) {
+	t.Helper()
+	tools(t, "mkfs.vfat", "fsck.vfat", "mcopy")
+	r := qemu.Range{Name: "boot", Size: 33 << 20}
+	content := qemu.FAT{Label: "boot"}
+	for name, text := range files {
+		content.Files = append(content.Files, qemu.Text(name, text))
+	}
+	file := filepath.Join(t.TempDir(), "disk")
+	if err := content.Make(file, r.Size); err != nil {
+		t.Fatal(err)
+	}
+	return file, r
+}
+
+func TestFATOf(t *testing.T) {
+	files := map[string]string{"a.txt": "one", "b.txt": strings.Repeat("b", 5000)}
+	disk, r := fatDisk(t, files)
+	got, v, err := fatOf(disk, r)
+	if err != nil || v.Class != fine || !maps.Equal(got, files) {
+		t.Errorf("the files are %q, %v, %v; want %q", got, v, err, files)
+	}
+	if err := os.WriteFile(disk, make([]byte, r.Size), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, v, err = fatOf(disk, r); err != nil || v.Class != lost {
+		t.Errorf("a partition of zeros is judged %v, %v; want lost", v, err)
+	}
+}
+
+func TestJudgeFiles(t *testing.T) {
+	before := map[string]string{"kernel": "k1", "other": "o"}
+	after := map[string]string{"kernel": "k2", "other": "o", "new": "n"}
+	for name, test := range map[string]struct {
+		now  map[string]string
+		want class
+	}{
+		"before":       {before, fine},
+		"after":        {after, fine},
+		"between":      {map[string]string{"kernel": "k1", "other": "o", "new": "n"}, fine},
+		"half":         {map[string]string{"kernel": "k", "other": "o"}, lost},
+		"half new":     {map[string]string{"kernel": "k1", "other": "o", "new": ""}, lost},
+		"gone":         {map[string]string{"other": "o"}, lost},
+		"bystander":    {map[string]string{"kernel": "k2", "other": "x"}, lost},
+		"no bystander": {map[string]string{"kernel": "k2"}, lost},
+	} {
+		if got := judgeFiles(before, after, test.now, []string{"kernel", "new"}); got.Class != test.want {
+			t.Errorf("%s: %v, want %s", name, got, test.want)
+		}
+	}
+}
+
+// The environment is made and read by the tools of others.
+func TestEnvironment(t *testing.T) {
+	tools(t, "mkenvimage", "fw_printenv")
+	dir := t.TempDir()
+	text, file, partition := filepath.Join(dir, "text"), filepath.Join(dir, "env"), filepath.Join(dir, "bootstate")
+	if err := os.WriteFile(text, []byte("BOOT_ORDER=A B\nBOOT_A_LEFT=3\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if code, output, err := statusAndOutput("mkenvimage", "-s", "0x4000", "-o", file, text); code != 0 || err != nil {
+		t.Fatal(code, output, err)
+	}
+	block, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	torn := append(append([]byte(nil), block[:512]...), make([]byte, len(block)-512)...)
+	torn[100]++
+	for _, test := range []struct {
+		name            string
+		primary, shadow []byte
+		want            bool
+	}{
+		{"both", block, block, true}, {"primary", block, torn, true}, {"shadow", torn, block, true},
+		{"none", torn, torn, false}, {"blank", nil, nil, false},
+	} {
+		content := make([]byte, 8<<20)
+		copy(content[bootState.offset:], test.primary)
+		copy(content[bootState.shadowOffset:], test.shadow)
+		if err := os.WriteFile(partition, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		var want map[string]string
+		if test.want {
+			want = map[string]string{"BOOT_ORDER": "A B", "BOOT_A_LEFT": "3"}
+		}
+		got, err := bootState.read(partition)
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%s: %v (-want +got):\n%s", test.name, err, diff)
+		}
+	}
+}
+
+func TestJudgeVariables(t *testing.T) {
+	one, two := map[string]string{"x": "1"}, map[string]string{"x": "2"}
+	for name, test := range map[string]struct {
+		now  map[string]string
+		want class
+	}{
+		"before": {one, fine}, "after": {two, fine}, "none": {nil, lost}, "empty": {map[string]string{}, lost}, "other": {map[string]string{"x": "3"}, lost},
+	} {
+		if got := judgeVariables(one, two, test.now); got.Class != test.want {
+			t.Errorf("%s: %v, want %s", name, got, test.want)
+		}
+	}
+}
+
+func TestReached(t *testing.T) {
+	stub := qemu.Stub{Started: true, Complete: true, BootJSON: `{"degraded":false}`}
+	weak := stub
+	weak.BootJSON = `{"degraded":true,"degraded_reasons":["no data"]}`
+	mute := stub
+	mute.BootJSON = ""
+	for name, test := range map[string]struct {
+		r    result
+		want class
+	}{
+		"real init":    {result{qemu.PowerOff, "", stub}, fine},
+		"degraded":     {result{qemu.PowerOff, "", weak}, degraded},
+		"no report":    {result{qemu.PowerOff, "", mute}, deadEnd},
+		"half a stub":  {result{qemu.PowerOff, "", qemu.Stub{Started: true}}, deadEnd},
+		"hangs":        {result{qemu.Timeout, "", qemu.Stub{}}, deadEnd},
+		"mute restart": {result{qemu.Reset, "Kernel panic", qemu.Stub{}}, deadEnd},
+		"fails again":  {result{qemu.Reset, "[1] minos: FAILED step=disk error=\"cannot\"\n", qemu.Stub{}}, deadEnd},
+	} {
+		if got := reached(test.r); got.Class != test.want {
+			t.Errorf("%s: %v, want %s", name, got, test.want)
+		}
+	}
+	if !failedClearly(result{qemu.Reset, "[1] minos: FAILED step=disk error=\"cannot\"\n", qemu.Stub{}}) {
+		t.Error("a failure with its line and a restart is none")
+	}
+}
+
+func TestFiles(t *testing.T) {
+	s := scenario{files: []expected{
+		{path: "/etc/mine", texts: []string{"1", "3"}, where: shown},
+		{path: "/etc/mine", texts: []string{"3"}, where: shown, marked: 1},
+		{path: "/etc/gone", where: hidden},
+		{path: "overlay/b/upper/x", texts: []string{"1"}, where: stored},
+	}}
+	if diff := cmp.Diff([]string{"read:/etc/mine", "read:/etc/gone"}, s.looks()); diff != "" {
+		t.Errorf("verbs (-want +got):\n%s", diff)
+	}
+	for _, test := range []struct {
+		mine, gone string
+		marks      int
+		want       class
+	}{
+		{`"1"`, "ENOENT", 0, fine}, {`"3"`, "ENOENT", 0, fine}, {`"3"`, "ENOENT", 1, fine},
+		{`"1"`, "ENOENT", 1, lost}, {`""`, "ENOENT", 0, lost}, {"ENOENT", "ENOENT", 0, lost}, {`"1"`, `"1"`, 0, lost},
+	} {
+		r := result{stub: qemu.Stub{Done: []string{"read:/etc/mine " + test.mine, "read:/etc/gone " + test.gone}}}
+		if got := s.filesShown(r, test.marks); got.Class != test.want {
+			t.Errorf("%s and %s after %d marks: %v, want %s", test.mine, test.gone, test.marks, got, test.want)
+		}
+	}
+	if got := s.filesShown(result{}, 0); got.Class != lost {
+		t.Errorf("a stub that looked at nothing is judged %v", got)
+	}
+	for content, want := range map[string]class{"1": fine, "2": lost} {
+		if got := s.filesStored(trees{"overlay": {"b/upper/x": {content: content}}}, 0); got.Class != want {
+			t.Errorf("%s: %v, want %s", content, got, want)
+		}
+	}
+	if got := s.filesStored(trees{"overlay": {}}, 0); got.Class != lost {
+		t.Errorf("a partition without the file is judged %v", got)
+	}
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// A run that was interrupted goes on where it was, also when it was interrupted
+// in the middle of a note.
+func TestMemory(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "verdicts")
+	want := map[string]verdict{}
+	for round, name := range []string{"a-0", "b-1", "c-2"} {
+		m, err := openMemory(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, m.verdicts); diff != "" {
+			t.Errorf("round %d remembers (-want +got):\n%s", round, diff)
+		}
+		want[name] = verdict{lost, "because\n" + name}
+		if err := m.note(name, want[name]); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := m.file.WriteString(`{"Case":"half`); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Whatever changes what a case is, or who tries it, makes earlier verdicts void.
+func TestKey(t *testing.T) {
+	dir := t.TempDir()
+	l := &laboratory{kernel: filepath.Join(dir, "kernel"), initramfs: filepath.Join(dir, "initramfs"), stub: filepath.Join(dir, "stub")}
+	for _, file := range []string{l.kernel, l.initramfs, l.stub} {
+		if err := os.WriteFile(file, []byte(file), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen := map[string]string{}
+	for _, s := range scenarios() {
+		key, err := l.key(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other, ok := seen[key]; ok {
+			t.Errorf("%s has the key of %s", s.name, other)
+		}
+		seen[key] = s.name
+	}
+	same, _ := l.key(scenarios()[0])
+	if _, ok := seen[same]; !ok {
+		t.Error("a scenario has another key each time")
+	}
+	if err := os.WriteFile(l.initramfs, []byte("another"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if key, _ := l.key(scenarios()[0]); key == same {
+		t.Error("another initramfs has the same key")
+	}
+}
+
+func TestTable(t *testing.T) {
+	var out strings.Builder
+	printTable(&out, []outcome{
+		{scenario: "reset", boundaries: 40, cuts: 900, images: 200, tried: 200, count: map[class]int{fine: 196, repaired: 4}, boots: 321, took: 9 * time.Minute},
+		{scenario: "settled boot", boundaries: 27, cuts: 451, images: 114, tried: 20, count: map[class]int{lost: 1, deadEnd: 2, degraded: 3, fine: 14}, boots: 29, took: 30 * time.Second},
+	})
+	want := strings.TrimPrefix(`
+scenario         boundaries   cuts   disks        tried   lost dead ends  degraded  repaired  boots     time
+reset                    40    900     200          all      0         0         0         4    321     9m0s
+settled boot             27    451     114    20 of 114      1         2         3         0     29      30s
+`, "\n")
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("table (-want +got):\n%s", diff)
+	}
+}
+
+// Each scenario asks for what can be looked at, and marks what it says is synced.
+func TestScenarios(t *testing.T) {
+	names := map[string]bool{}
+	for _, s := range scenarios() {
+		marks := strings.Count(strings.Join(s.do, ","), setMark)
+		if names[s.name] || len(s.looks()) == 0 || marks == 0 {
+			t.Errorf("scenario %q: its name is there already: %t; it looks at %q and sets %d marks", s.name, names[s.name], s.looks(), marks)
+		}
+		names[s.name] = true
+		used := map[int]bool{}
+		for _, f := range s.files {
+			used[f.marked] = true
+			if f.marked > marks || (f.where == hidden) != (len(f.texts) == 0) {
+				t.Errorf("scenario %q cannot judge %+v", s.name, f)
+			}
+		}
+		for m := range marks {
+			if !used[m+1] {
+				t.Errorf("scenario %q sets mark %d and expects nothing of it", s.name, m+1)
+			}
+		}
+		if d := s.recipe(""); s.partition(markPartition).Number != 7 || d.KernelB.Content != nil {
+			t.Errorf("scenario %q has no blank %s at %s for the marks", s.name, markPartition, markDevice)
+		}
+	}
+}
