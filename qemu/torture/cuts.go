@@ -1,6 +1,11 @@
 package main
 
-import "fmt"
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+)
 
 // kind is what a cut did to the writes that the disk had not made durable.
 type kind string
@@ -19,6 +24,28 @@ func kinds() []kind { return []kind{prefixCut, missingCut, earlyCut, tornCut} }
 type piece struct {
 	sector int64
 	data   []byte
+	sums   []sum // of each of its sectors
+}
+
+// sum stands for a sector's place and content.
+type sum [16]byte
+
+func newPiece(sector int64, data []byte) piece {
+	p := piece{sector: sector, data: data}
+	for i := 0; i < len(data); i += sectorSize {
+		p.sums = append(p.sums, sumOf(sector+int64(i/sectorSize), data[i:i+sectorSize]))
+	}
+	return p
+}
+
+func sumOf(sector int64, data []byte) sum {
+	hash := sha256.Sum256(binary.LittleEndian.AppendUint64(bytes.Clone(data), uint64(sector)))
+	return sum(hash[:16])
+}
+
+// part is a run of a piece's sectors.
+func (p piece) part(from, to int) piece {
+	return piece{p.sector + int64(from), p.data[from*sectorSize : to*sectorSize], p.sums[from:to]}
 }
 
 // cut is one state in which a power cut can leave the disk.
@@ -75,7 +102,7 @@ func newRecord(entries []entry, markSector, markSectors int64) (r record) {
 }
 
 func (r *record) add(e entry, data []byte, marks int) {
-	r.writes = append(r.writes, write{piece{e.sector, data}, r.flushes, marks, marks, e.fua})
+	r.writes = append(r.writes, write{newPiece(e.sector, data), r.flushes, marks, marks, e.fua})
 }
 
 // boundaries is the number of points at which the power can be cut: before each
@@ -133,10 +160,8 @@ func (r record) cuts() []cut {
 		}
 		sectors := len(w.data) / sectorSize
 		for _, at := range tears(sectors) {
-			first := piece{w.sector, w.data[:at*sectorSize]}
-			add(tornCut, i+1, w.after, append(r.prefix(i, none), first), "%d of %d writes and the first %d of %d sectors of the next", i, len(r.writes), at, sectors)
-			last := piece{w.sector + int64(at), w.data[at*sectorSize:]}
-			add(tornCut, i+1, w.after, append(r.prefix(i, none), last), "%d of %d writes and the last %d of %d sectors of the next", i, len(r.writes), sectors-at, sectors)
+			add(tornCut, i+1, w.after, append(r.prefix(i, none), w.part(0, at)), "%d of %d writes and the first %d of %d sectors of the next", i, len(r.writes), at, sectors)
+			add(tornCut, i+1, w.after, append(r.prefix(i, none), w.part(at, sectors)), "%d of %d writes and the last %d of %d sectors of the next", i, len(r.writes), sectors-at, sectors)
 		}
 	}
 	return cuts

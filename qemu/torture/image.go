@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
-	"crypto/sha256"
-	"encoding/binary"
+	"crypto/subtle"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"slices"
 
@@ -30,10 +27,11 @@ func (i image) plainest() cut { return i.cuts[0] }
 // is the disk before the record.
 func images(base *os.File, cuts []cut) ([]image, error) {
 	slices.SortStableFunc(cuts, byPlainness)
+	before := original{base, map[int64]sum{}}
 	place := map[string]int{}
 	var all []image
 	for _, c := range cuts {
-		id, err := identify(base, c.pieces)
+		id, err := before.identify(c.pieces)
 		if err != nil {
 			return nil, err
 		}
@@ -55,27 +53,44 @@ func byPlainness(a, b cut) int {
 	return cmp.Or(cmp.Compare(slices.Index(kinds(), a.kind), slices.Index(kinds(), b.kind)), cmp.Compare(a.writes, b.writes))
 }
 
-// identify is a hash of the sectors that differ from the base.
-func identify(base *os.File, pieces []piece) (string, error) {
-	sectors := map[int64][]byte{}
+// original is the disk before the record, as far as it was looked at.
+type original struct {
+	disk *os.File
+	sums map[int64]sum
+}
+
+func (o original) sum(sector int64) (sum, error) {
+	if s, ok := o.sums[sector]; ok {
+		return s, nil
+	}
+	data := make([]byte, sectorSize)
+	if _, err := o.disk.ReadAt(data, sector*sectorSize); err != nil {
+		return sum{}, fmt.Errorf("cannot read sector %d of the disk before the record: %w", sector, err)
+	}
+	o.sums[sector] = sumOf(sector, data)
+	return o.sums[sector], nil
+}
+
+// identify tells disks apart by the sectors in which they differ from the
+// original.
+func (o original) identify(pieces []piece) (string, error) {
+	sums := map[int64]sum{}
 	for _, p := range pieces {
-		for i := 0; i < len(p.data); i += sectorSize {
-			sectors[p.sector+int64(i/sectorSize)] = p.data[i : i+sectorSize]
+		for i, s := range p.sums {
+			sums[p.sector+int64(i)] = s
 		}
 	}
-	h := sha256.New()
-	was := make([]byte, sectorSize)
-	for _, n := range slices.Sorted(maps.Keys(sectors)) {
-		if _, err := base.ReadAt(was, n*sectorSize); err != nil {
-			return "", fmt.Errorf("cannot read sector %d of the disk before the record: %w", n, err)
+	var id sum
+	for sector, s := range sums {
+		was, err := o.sum(sector)
+		if err != nil {
+			return "", err
 		}
-		if bytes.Equal(was, sectors[n]) {
-			continue
+		if s != was {
+			subtle.XORBytes(id[:], id[:], s[:])
 		}
-		h.Write(binary.LittleEndian.AppendUint64(nil, uint64(n)))
-		h.Write(sectors[n])
 	}
-	return hex.EncodeToString(h.Sum(nil)[:8]), nil
+	return hex.EncodeToString(id[:8]), nil
 }
 
 // build makes the disk in a new file.

@@ -35,13 +35,17 @@ type result struct {
 	stub    qemu.Stub
 }
 
-func (l *laboratory) machine(disk qemu.Drive, words []string) qemu.Machine {
+func (l *laboratory) machine(s scenario, disk qemu.Drive, words []string) qemu.Machine {
 	disk.Keep, disk.NoFlush = true, true
-	return qemu.Machine{
+	m := qemu.Machine{
 		Kernel: l.kernel, Initramfs: l.initramfs, MemoryMiB: 256,
 		Append: append(append([]string(nil), words...), l.extra...),
 		Drives: []qemu.Drive{disk},
 	}
+	if s.machine != nil {
+		s.machine(&m)
+	}
+	return m
 }
 
 // run lets a machine run to its end.
@@ -63,13 +67,16 @@ func (l *laboratory) run(m qemu.Machine) (r result, err error) {
 }
 
 // cold boots from the very start.
-func (l *laboratory) cold(disk qemu.Drive, words []string) (result, error) {
-	return l.run(l.machine(disk, words))
+func (l *laboratory) cold(s scenario, disk qemu.Drive, words []string) (result, error) {
+	return l.run(l.machine(s, disk, words))
 }
 
 // warm boots from the moment at which init has started and not yet touched the
 // disk: what comes before is the same for all disks, and takes half of a boot.
-func (l *laboratory) warm(disk string, words []string) (result, error) {
+func (l *laboratory) warm(s scenario, disk string, words []string) (result, error) {
+	if s.machine != nil {
+		return l.cold(s, qemu.Drive{File: disk}, words)
+	}
 	key := strings.Join(words, " ")
 	l.mu.Lock()
 	if l.states == nil {
@@ -86,7 +93,7 @@ func (l *laboratory) warm(disk string, words []string) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	m := l.machine(qemu.Drive{File: disk}, words)
+	m := l.machine(s, qemu.Drive{File: disk}, words)
 	m.Resume = file
 	return l.run(m)
 }
@@ -108,7 +115,7 @@ func (l *laboratory) save(file, disk string, words []string) error {
 }
 
 func (l *laboratory) saveAt(line, file, disk string, words []string) (err error) {
-	m := l.machine(qemu.Drive{File: disk}, words)
+	m := l.machine(scenario{}, qemu.Drive{File: disk}, words)
 	m.Drives[0].Keep = false
 	vm, err := m.Start()
 	if err != nil {
@@ -144,7 +151,7 @@ func (l *laboratory) prepare(s scenario, disk string) error {
 		if words == nil {
 			words = s.words
 		}
-		if err := l.whole(qemu.Drive{File: disk}, words, step.do); err != nil {
+		if err := l.whole(s, qemu.Drive{File: disk}, words, step.do); err != nil {
 			return fmt.Errorf("cannot boot for the %d. time before the record: %w", i+1, err)
 		}
 	}
@@ -152,8 +159,8 @@ func (l *laboratory) prepare(s scenario, disk string) error {
 }
 
 // whole boots, and fails unless the stub did all that it was asked for.
-func (l *laboratory) whole(disk qemu.Drive, words, verbs []string) error {
-	r, err := l.cold(disk, withVerbs(words, verbs))
+func (l *laboratory) whole(s scenario, disk qemu.Drive, words, verbs []string) error {
+	r, err := l.cold(s, disk, withVerbs(words, verbs))
 	if err != nil {
 		return err
 	}
@@ -185,7 +192,7 @@ func (l *laboratory) record(s scenario, disk, log string) (record, error) {
 	if err != nil {
 		return record{}, fmt.Errorf("cannot make a place for the record: %w", err)
 	}
-	if err := l.whole(qemu.Drive{File: written, Log: log}, s.words, s.do); err != nil {
+	if err := l.whole(s, qemu.Drive{File: written, Log: log}, s.words, s.do); err != nil {
 		return record{}, fmt.Errorf("cannot record the scenario: %w", err)
 	}
 	r, err := s.readRecord(log)

@@ -59,7 +59,7 @@ func (l *laboratory) key(s scenario) (string, error) {
 			return "", fmt.Errorf("cannot tell this run from others: %w", err)
 		}
 	}
-	fmt.Fprintf(h, "%d %q %q %q %+v %+v %q %q", judgement, s.name, s.words, s.do, s.recipe("stub"), s.files, s.looks(), l.extra)
+	fmt.Fprintf(h, "%d %q %t %q %q %+v %+v %q %q", judgement, s.name, s.machine != nil, s.words, s.do, s.recipe("stub"), s.files, s.looks(), l.extra)
 	for _, step := range s.before {
 		fmt.Fprintf(h, "%q %q %t", step.words, step.do, step.install != nil)
 	}
@@ -68,7 +68,7 @@ func (l *laboratory) key(s scenario) (string, error) {
 
 // judgement is the number of the rules by which cases are judged and images are
 // made: another one makes verdicts of earlier runs void.
-const judgement = 2
+const judgement = 3
 
 // open records a scenario, or takes the record of an earlier run.
 func (l *laboratory) open(s scenario, o options) (*bench, string, error) {

@@ -12,6 +12,10 @@ type scenario struct {
 	name  string
 	disk  func(stub string) qemu.Disk // but for the sizes; nil for qemu.StubDisk
 	words []string                    // of the kernel command line, in the recorded boot and after each cut
+	// machine changes the machine of each boot, for one that starts from its disk:
+	// a bootloader in the place of kernel and words. Such a machine reads its disk
+	// from the first moment, so it always boots from the very start.
+	machine func(*qemu.Machine)
 	// before is what happened to the disk earlier.
 	before []step
 	do     []string // verbs for the stub in the recorded boot; syncs are told by setMark

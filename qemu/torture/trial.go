@@ -136,14 +136,14 @@ func (b *bench) place(name string) (string, error) {
 // bootOn boots, and when init failed clearly once more as the bootloader would.
 func (b *bench) bootOn(disk string) (result, string, error) {
 	words := withVerbs(b.scenario.words, b.scenario.looks())
-	r, err := b.warm(disk, words)
+	r, err := b.warm(b.scenario, disk, words)
 	if err != nil || !failedClearly(r) {
 		return r, r.console, err
 	}
 	if b.scenario.otherwise != nil {
 		words = withVerbs(b.scenario.otherwise, b.scenario.looks())
 	}
-	second, err := b.warm(disk, words)
+	second, err := b.warm(b.scenario, disk, words)
 	return second, r.console + "\n== the next boot\n" + second.console, err
 }
 
@@ -157,7 +157,7 @@ func (b *bench) changesAgain(disk string, was trees, marks int) (verdict, string
 	if known {
 		return isFine, "", nil
 	}
-	r, err := b.warm(disk, withVerbs(b.scenario.words, b.scenario.looks()))
+	r, err := b.warm(b.scenario, disk, withVerbs(b.scenario.words, b.scenario.looks()))
 	if err != nil {
 		return verdict{}, "", err
 	}
