@@ -49,8 +49,6 @@ func newKernel(index string) *fakeKernel {
 func (k *fakeKernel) Uname() (sys.Uname, error) { return sys.Uname{Release: release}, nil }
 
 func (k *fakeKernel) ReadFile(name string) ([]byte, error) {
-	k.mu.Lock()
-	k.mu.Unlock()
 	return k.files.ReadFile(strings.TrimPrefix(name, "/"))
 }
 

@@ -40,9 +40,12 @@ func (s Slot) variable(suffix string) string { return "BOOT_" + string(s) + suff
 // Pauses is how long a boot waits for which no slot had an attempt left: the
 // first such boot in a row, the second, and so on; the last for ever. A device
 // that nobody can reach keeps trying, but not so fast that it wears itself out.
-func Pauses() [4]time.Duration {
-	return [4]time.Duration{0, 10 * time.Second, time.Minute, 5 * time.Minute}
+func Pauses() [lastPause + 1]time.Duration {
+	return [...]time.Duration{0, 10 * time.Second, time.Minute, 5 * time.Minute}
 }
+
+// lastPause is the place in Pauses of the one that stays.
+const lastPause = 3
 
 // Choice is a slot with the reason for it.
 type Choice struct {

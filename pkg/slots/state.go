@@ -87,7 +87,7 @@ func Read(vars Variables) State {
 	}
 	if text, _ := vars.Get(exhaustedVariable); text != "" {
 		n, _ := parseHex(text)
-		s.Exhausted = int(min(n, uint64(len(Pauses())-1)))
+		s.Exhausted = int(min(n, lastPause))
 	}
 	return s
 }
@@ -173,7 +173,7 @@ func (s State) Attempt(slot Slot) State {
 // left.
 func (s State) WithoutAttempt() State {
 	s = s.clone()
-	s.Exhausted = min(s.Exhausted+1, len(Pauses())-1)
+	s.Exhausted = min(s.Exhausted+1, lastPause)
 	return s
 }
 

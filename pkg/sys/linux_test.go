@@ -289,9 +289,11 @@ func TestRunTool(t *testing.T) {
 		return Linux{}.RunTool(Tool{Root: "/", Argv: argv, Env: []string{"A=b", "PATH=/usr/bin:/bin"}, Limit: limit})
 	}
 	t.Run("status and words", func(t *testing.T) {
-		// cat would wait for an input, and tty would name a terminal.
-		exit, err := run(time.Minute, "/bin/sh", "-c", "echo out; echo err >&2; pwd; env | grep ^A; cat; tty; exit 5")
-		if want := (Exit{5, "out\nerr\n/\nA=b\nnot a tty\n"}); err != nil || exit != want {
+		const script = `echo out; echo err >&2; pwd; env | grep ^A; readlink /proc/self/fd/0
+			[ "$(cut -d ' ' -f 6 /proc/$$/stat)" = $$ ] && echo a session of its own
+			exit 5`
+		exit, err := run(time.Minute, "/bin/sh", "-c", script)
+		if want := (Exit{5, "out\nerr\n/\nA=b\n/dev/null\na session of its own\n"}); err != nil || exit != want {
 			t.Errorf("%+v, %v; want %+v", exit, err, want)
 		}
 	})
