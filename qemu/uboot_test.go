@@ -44,18 +44,23 @@ var sharedUBoot = sync.OnceValues(func() (ubootSuite, error) {
 	return ubootSuite{firmware, kernel}, err
 })
 
-// Card is a disk that a story boots again and again, through U-Boot.
+// Card is a disk that a story boots again and again: through U-Boot, which picks
+// the slot, or by a loader that knows of no slots, so that init picks it.
 type Card struct {
 	t        *testing.T
 	image    string
 	disk     Disk
-	firmware string
+	firmware string // U-Boot; "" for the loader
+	words    []string
 	// Args are further arguments of QEMU.
 	Args []string
 }
 
 // readSlot is what the stub of a card does: it says whose root it is.
 const readSlot = "read:/etc/minos-slot"
+
+// cardWords are the kernel command line of a card, but for its slot.
+func cardWords() []string { return []string{"panic=-1", "stub.do=" + readSlot} }
 
 // newCard makes a card with the stub in both slots. change changes its recipe
 // before it is written; nil leaves it. A failed boot restarts at once.
@@ -68,11 +73,11 @@ func newCard(t *testing.T, change func(*Disk)) *Card {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := BootFiles(initramfs(t, "initramfs-shared.cpio.lz4"), "panic=-1", "stub.do="+readSlot)
+	files, err := BootFiles(initramfs(t, "initramfs-shared.cpio.lz4"), cardWords()...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	card := &Card{t: t, image: filepath.Join(t.TempDir(), "card.img"), firmware: shared.firmware}
+	card := &Card{t: t, image: filepath.Join(t.TempDir(), "card.img"), firmware: shared.firmware, words: cardWords()}
 	card.disk = StubDisk(stub).WithBoot(Copy{File: shared.kernel}, files)
 	if change != nil {
 		change(&card.disk)
@@ -105,15 +110,23 @@ func (c *Card) PowerOnUntil(text string) string {
 }
 
 func (c *Card) machine() Machine {
-	return Machine{Firmware: c.firmware, Drives: []Drive{{File: c.image, Keep: true}}, Args: c.Args}
+	m := Machine{Firmware: c.firmware, Drives: []Drive{{File: c.image, Keep: true}}, Args: c.Args}
+	if c.firmware == "" {
+		m.Kernel, m.Initramfs, m.Append = machines(c.t).debian.Image, initramfs(c.t, "initramfs.cpio.lz4"), c.words
+	}
+	return m
 }
 
 // boots fails unless the next power-on ends in the stub of this slot.
 func (c *Card) boots(slot string) Result {
 	c.t.Helper()
 	r := c.PowerOn()
-	if report := r.handedOver(c.t); report.Choice.Value != slot || report.Choice.Source != "rauc.slot=" {
-		c.t.Errorf("boot.json says the choice %+v, want slot %s by rauc.slot=", report.Choice, slot)
+	source := "rauc.slot="
+	if c.firmware == "" {
+		source = "boot state"
+	}
+	if report := r.handedOver(c.t); report.Choice.Value != slot || report.Choice.Source != source {
+		c.t.Errorf("boot.json says the choice %+v, want slot %s by %s", report.Choice, slot, source)
 	}
 	r.did(c.t, fmt.Sprintf(`%s "%s\n"`, readSlot, slot))
 	return r
@@ -183,8 +196,14 @@ func environmentBytes(t *testing.T, variables ...string) []byte {
 // libubootenv reads it; nil when it finds none.
 func (c *Card) Variables(offset int64) []string {
 	c.t.Helper()
+	return c.VariablesIn(offset, environmentSize)
+}
+
+// VariablesIn is Variables of an environment of another size.
+func (c *Card) VariablesIn(offset, size int64) []string {
+	c.t.Helper()
 	config := filepath.Join(c.t.TempDir(), "fw_env.config")
-	line := fmt.Sprintf("%s %#x %#x\n", c.image, c.partition("bootstate").Start+offset, environmentSize)
+	line := fmt.Sprintf("%s %#x %#x\n", c.image, c.partition("bootstate").Start+offset, size)
 	if err := os.WriteFile(config, []byte(line), 0o644); err != nil {
 		c.t.Fatal(err)
 	}

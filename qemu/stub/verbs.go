@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -57,6 +58,11 @@ func perform(text string) string {
 		unix.Sync()
 	case "rootwrite":
 		result, err = rootWrite()
+	case "exit", "hang": // SLOT: ends, or hangs, when this is the root of that slot
+		var slot []byte
+		if slot, err = os.ReadFile("/etc/minos-slot"); err == nil && strings.TrimSpace(string(slot)) == arg {
+			stop(verb)
+		}
 	default:
 		return "unknown verb"
 	}
@@ -64,6 +70,17 @@ func perform(text string) string {
 		return errnoName(err)
 	}
 	return result
+}
+
+// stop is a real init that does not come up: the kernel panics when it ends.
+func stop(how string) {
+	if how == "exit" {
+		os.Exit(1)
+	}
+	fmt.Println("STUB hangs")
+	for {
+		time.Sleep(time.Hour)
+	}
 }
 
 func lineOf(path, start string) (string, error) {
