@@ -271,6 +271,19 @@ func TestStatement1_7_13_ThreeFailuresLeadToTheOtherSlot(t *testing.T) {
 	card.has("BOOT_ORDER=A B", "BOOT_A_LEFT=0", "BOOT_B_LEFT=2", "BOOT_A_FROM=3", "BOOT_A_NOW=0", "BOOT_B_FROM=3", "BOOT_B_NOW=2")
 }
 
+// A slot that hangs, until somebody or a watchdog cuts it off, is no different.
+func TestUBootThreeHangsLeadToTheOtherSlot(t *testing.T) {
+	t.Parallel()
+	card := newCard(t, nil)
+	for range 3 {
+		if console := card.PowerOnUntil("Starting kernel"); strings.Contains(console, "boot.scr: slot B") {
+			t.Fatal("slot B started too early")
+		}
+	}
+	card.boots("B")
+	card.has("BOOT_ORDER=A B", "BOOT_A_LEFT=0", "BOOT_B_LEFT=2", "BOOT_A_FROM=3", "BOOT_A_NOW=0", "BOOT_B_FROM=3", "BOOT_B_NOW=2")
+}
+
 // Counters are hexadecimal, and what is no number is no attempt.
 func TestUBootCounters(t *testing.T) {
 	for left, want := range map[string]struct{ slot, a, b, from, now string }{
