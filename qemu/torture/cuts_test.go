@@ -77,6 +77,19 @@ func TestCuts(t *testing.T) {
 	}
 }
 
+// A mark before a flush was set while the writes before it could still get lost.
+func TestCutsAfterAMark(t *testing.T) {
+	r := newRecord([]entry{wrote(1, "a"), wrote(2, "b"), wrote(markAt, "m"), {flush: true}, wrote(markAt, "m"), wrote(3, "c")}, markAt, 8)
+	got := map[string]int{}
+	for _, c := range r.cuts() {
+		got[c.disk()] = max(got[c.disk()], c.synced)
+	}
+	want := map[string]int{"----------": 0, "-a--------": 0, "-ab-------": 2, "--b-------": 1, "-abc------": 2}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("marks by disk (-want +got):\n%s", diff)
+	}
+}
+
 // A write with FUA is durable when it is over, so nothing after it is there
 // without it.
 func TestCutsOfDurableWrites(t *testing.T) {

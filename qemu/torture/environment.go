@@ -47,13 +47,15 @@ func (b *bench) judgeEnvironment(disk string) (verdict, error) {
 	return judgeVariables(states[0], states[1], states[2]), nil
 }
 
-// judgeVariables compares what is read with what was there before and after.
+// judgeVariables compares what is read with what was there before and after. A
+// damaged environment, which is nil, is fine only where it was damaged before.
 func judgeVariables(before, after, now map[string]string) verdict {
+	same := func(other map[string]string) bool { return (now == nil) == (other == nil) && maps.Equal(now, other) }
 	switch {
+	case same(before) || same(after):
+		return isFine
 	case now == nil:
 		return judged(lost, "fw_printenv accepts neither the environment nor its shadow")
-	case maps.Equal(now, before) || maps.Equal(now, after):
-		return isFine
 	}
 	return judged(lost, "the environment is %q, neither that before, %q, nor that after, %q", now, before, after)
 }

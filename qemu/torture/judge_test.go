@@ -49,15 +49,20 @@ func TestCheckExt4(t *testing.T) {
 		name   string
 		damage map[int64]int // bytes from here on are overwritten
 		want   class
+		why    string
 	}{
-		{"whole", nil, fine},
-		{"torn superblock", map[int64]int{1024 + 512: 512}, repaired},
-		{"bitmap", map[int64]int{4096 * 18: 8192}, repaired},
-		{"all superblocks", map[int64]int{0: 4096, 32768 * 4096: 4096}, lost},
+		{"whole", nil, fine, ""},
+		{"torn superblock", map[int64]int{1024 + 512: 512}, repaired, "superblock is torn"},
+		{"torn superblock and a journal", map[int64]int{1024 + 512: 512}, repaired, "superblock is torn"},
+		{"bitmap", map[int64]int{4096 * 18: 8192}, repaired, "e2fsck -fn is not content"},
+		{"all superblocks", map[int64]int{0: 4096, 32768 * 4096: 4096}, lost, "cannot repair"},
 	} {
 		file := filepath.Join(t.TempDir(), "ext4")
 		if err := qemu.CopyImage(file, whole); err != nil {
 			t.Fatal(err)
+		}
+		if strings.HasSuffix(test.name, "journal") {
+			fillJournal(t, file)
 		}
 		f, err := os.OpenFile(file, os.O_RDWR, 0)
 		if err != nil {
@@ -70,9 +75,23 @@ func TestCheckExt4(t *testing.T) {
 		}
 		f.Close()
 		got, err := checkExt4(file)
-		if err != nil || got.Class != test.want {
-			t.Errorf("%s: %v, %v; want %s", test.name, got, err, test.want)
+		if err != nil || got.Class != test.want || !strings.Contains(got.Why, test.why) {
+			t.Errorf("%s: %v, %v; want %s: %s", test.name, got, err, test.want, test.why)
 		}
+	}
+}
+
+// fillJournal leaves a block in the journal that is not in its place yet.
+func fillJournal(t *testing.T, file string) {
+	t.Helper()
+	block, script := filepath.Join(t.TempDir(), "block"), filepath.Join(t.TempDir(), "script")
+	for name, content := range map[string]string{block: strings.Repeat("j", 4096), script: "jo\njw -b 20000 " + block + "\njc\n"} {
+		if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code, output, err := statusAndOutput("debugfs", "-w", "-f", script, file); code != 0 || err != nil {
+		t.Fatal(code, output, err)
 	}
 }
 
@@ -108,20 +127,21 @@ func TestFATOf(t *testing.T) {
 }
 
 func TestJudgeFiles(t *testing.T) {
-	before := map[string]string{"kernel": "k1", "other": "o"}
-	after := map[string]string{"kernel": "k2", "other": "o", "new": "n"}
+	before := map[string]string{"kernel": "k1", "other": "o", "third": "1"}
+	after := map[string]string{"kernel": "k2", "other": "o", "third": "2", "new": "n"}
 	for name, test := range map[string]struct {
 		now  map[string]string
 		want class
 	}{
+		"taken along":  {map[string]string{"kernel": "k2", "other": "o", "third": "2"}, lost},
 		"before":       {before, fine},
-		"after":        {after, fine},
-		"between":      {map[string]string{"kernel": "k1", "other": "o", "new": "n"}, fine},
-		"half":         {map[string]string{"kernel": "k", "other": "o"}, lost},
-		"half new":     {map[string]string{"kernel": "k1", "other": "o", "new": ""}, lost},
-		"gone":         {map[string]string{"other": "o"}, lost},
-		"bystander":    {map[string]string{"kernel": "k2", "other": "x"}, lost},
-		"no bystander": {map[string]string{"kernel": "k2"}, lost},
+		"after":        {map[string]string{"kernel": "k2", "other": "o", "third": "1", "new": "n"}, fine},
+		"between":      {map[string]string{"kernel": "k1", "other": "o", "new": "n", "third": "1"}, fine},
+		"half":         {map[string]string{"kernel": "k", "other": "o", "third": "1"}, lost},
+		"half new":     {map[string]string{"kernel": "k1", "other": "o", "new": "", "third": "1"}, lost},
+		"gone":         {map[string]string{"other": "o", "third": "1"}, lost},
+		"bystander":    {map[string]string{"kernel": "k2", "other": "x", "third": "1"}, lost},
+		"no bystander": {map[string]string{"kernel": "k2", "third": "1"}, lost},
 	} {
 		if got := judgeFiles(before, after, test.now, []string{"kernel", "new"}); got.Class != test.want {
 			t.Errorf("%s: %v, want %s", name, got, test.want)
@@ -183,6 +203,12 @@ func TestJudgeVariables(t *testing.T) {
 			t.Errorf("%s: %v, want %s", name, got, test.want)
 		}
 	}
+	if got := judgeVariables(map[string]string{}, two, nil); got.Class != lost {
+		t.Errorf("damaged, and empty before: %v, want lost", got)
+	}
+	if got := judgeVariables(nil, two, nil); got.Class != fine {
+		t.Errorf("damaged, as before: %v, want fine", got)
+	}
 }
 
 func TestReached(t *testing.T) {
@@ -198,7 +224,7 @@ func TestReached(t *testing.T) {
 		"real init":    {result{qemu.PowerOff, "", stub}, fine},
 		"degraded":     {result{qemu.PowerOff, "", weak}, degraded},
 		"no report":    {result{qemu.PowerOff, "", mute}, deadEnd},
-		"half a stub":  {result{qemu.PowerOff, "", qemu.Stub{Started: true}}, deadEnd},
+		"half a stub":  {result{qemu.PowerOff, "", qemu.Stub{Started: true, BootJSON: stub.BootJSON}}, deadEnd},
 		"hangs":        {result{qemu.Timeout, "", qemu.Stub{}}, deadEnd},
 		"mute restart": {result{qemu.Reset, "Kernel panic", qemu.Stub{}}, deadEnd},
 		"fails again":  {result{qemu.Reset, "[1] minos: FAILED step=disk error=\"cannot\"\n", qemu.Stub{}}, deadEnd},
@@ -206,6 +232,9 @@ func TestReached(t *testing.T) {
 		if got := reached(test.r); got.Class != test.want {
 			t.Errorf("%s: %v, want %s", name, got, test.want)
 		}
+	}
+	if v := reached(result{qemu.Reset, "minos: FAILED step=disk\n", qemu.Stub{}}); !strings.Contains(v.Why, "failed again") {
+		t.Errorf("a second clear failure is told as %q", v.Why)
 	}
 	if !failedClearly(result{qemu.Reset, "[1] minos: FAILED step=disk error=\"cannot\"\n", qemu.Stub{}}) {
 		t.Error("a failure with its line and a restart is none")

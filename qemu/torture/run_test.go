@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/minos-os/minos-init/qemu"
 )
 
 // A run that was interrupted goes on where it was, also when it was interrupted
@@ -107,6 +109,65 @@ func TestScenarios(t *testing.T) {
 		}
 		if d := s.recipe(""); s.partition(markPartition).Number != 7 || d.KernelB.Content != nil {
 			t.Errorf("scenario %q has no blank %s at %s for the marks", s.name, markPartition, markDevice)
+		}
+	}
+}
+
+// A record that does not make the disk which the machine left is refused; what
+// the marks' partition holds does not count.
+func TestCompare(t *testing.T) {
+	dir := t.TempDir()
+	marks := qemu.Range{Name: "marks", Start: 6 * sectorSize, Size: 2 * sectorSize}
+	disk := func(name, letters string) string {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, sectors(letters), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	before := disk("before", "----------")
+	r := newRecord([]entry{wrote(1, "ab"), wrote(6, "m"), wrote(9, "c")}, 6, 2)
+	for letters, want := range map[string]bool{
+		"-ab---m--c": true, "-ab---xy-c": true,
+		"-ab---m---": false, "-ab---m-xc": false, "-a----m--c": false, "xab---m--c": false, "-ab---m--cx": false,
+	} {
+		if err := r.compare(before, disk("after", letters), marks); (err == nil) != want {
+			t.Errorf("%s: %v, want accepted: %t", letters, err, want)
+		}
+	}
+}
+
+// Holes are read as what they are: zeros.
+func TestSameRange(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name string, size int64, at int64, text string) string {
+		f, err := os.Create(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if err := f.Truncate(size); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteAt([]byte(text), at); err != nil {
+			t.Fatal(err)
+		}
+		return f.Name()
+	}
+	const size = 4 << 20
+	hole, zeros, data := file("hole", size, 0, ""), file("zeros", size, 2<<20, "\x00"), file("data", size, 2<<20, "x")
+	all := qemu.Range{Name: "all", Size: size}
+	part := qemu.Range{Name: "part", Start: 3 << 20, Size: 1 << 20}
+	for _, test := range []struct {
+		a, b string
+		r    qemu.Range
+		want bool
+	}{
+		{hole, zeros, all, true}, {hole, data, all, false}, {data, hole, all, false}, {data, data, all, true}, {data, hole, part, true},
+	} {
+		got, err := sameRange(test.a, test.b, test.r)
+		if err != nil || got != test.want {
+			t.Errorf("%s of %s and %s: same %t, %v; want %t", test.r.Name, filepath.Base(test.a), filepath.Base(test.b), got, err, test.want)
 		}
 	}
 }

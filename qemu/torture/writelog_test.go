@@ -68,15 +68,16 @@ func TestReadLog(t *testing.T) {
 func TestReadLogRefuses(t *testing.T) {
 	whole := requests(t)
 	for name, damage := range map[string]func(log []byte) []byte{
-		"empty":         func([]byte) []byte { return nil },
-		"magic":         func(log []byte) []byte { log[0]++; return log },
-		"version":       func(log []byte) []byte { log[8]++; return log },
-		"sector size":   func(log []byte) []byte { binary.LittleEndian.PutUint32(log[24:], 4096); return log },
-		"cut in data":   func(log []byte) []byte { return log[:3*sectorSize] },
-		"cut in head":   func(log []byte) []byte { return log[:sectorSize+8] },
-		"missing entry": func(log []byte) []byte { log[16]++; return log[:18944] },
-		"flags":         func(log []byte) []byte { log[sectorSize+16] = 16; return log },
-		"length":        func(log []byte) []byte { log[sectorSize+14] = 1; return log },
+		"empty":                func([]byte) []byte { return nil },
+		"magic":                func(log []byte) []byte { log[0]++; return log },
+		"version":              func(log []byte) []byte { log[8]++; return log },
+		"sector size":          func(log []byte) []byte { binary.LittleEndian.PutUint32(log[24:], 4096); return log },
+		"cut in data":          func(log []byte) []byte { return log[:3*sectorSize] },
+		"cut in the last data": func(log []byte) []byte { log[16] = 1; return log[:3*sectorSize] },
+		"cut in head":          func(log []byte) []byte { return log[:sectorSize+8] },
+		"missing entry":        func(log []byte) []byte { log[16]++; return log[:18944] },
+		"flags":                func(log []byte) []byte { log[sectorSize+16] = 16; return log },
+		"length":               func(log []byte) []byte { log[sectorSize+14] = 1; return log },
 	} {
 		if entries, err := readLog(bytes.NewReader(damage(bytes.Clone(whole)))); err == nil {
 			t.Errorf("%s: a record with %d entries was read", name, len(entries))
