@@ -75,20 +75,39 @@ func Scan(k sys.Kernel, sysfs string) (Inventory, error) {
 		return nil, fmt.Errorf("list the block devices: %w", err)
 	}
 	found := Inventory{}
+	var disk string // the place of the last one seen
 	for _, name := range names {
-		link, err := k.Readlink(path.Join(dir, name))
+		place, text, err := findUevent(k, sysfs, name, disk)
 		if err != nil {
 			continue
 		}
-		text, err := k.ReadFile(path.Join(dir, name, "uevent"))
-		if err != nil {
-			continue
+		if path.Dir(place) != disk {
+			disk = place
 		}
-		if d, err := newDevice(strings.TrimLeft(link, "./"), parseKeys(string(text), "\n")); err == nil {
+		if d, err := newDevice(place, parseKeys(string(text), "\n")); err == nil {
 			found[d.Name] = d
 		}
 	}
 	return found, nil
+}
+
+// findUevent returns a device's place below sysfs, and its uevent file. The
+// names of a scan are sorted: a partition follows its disk, and is a directory
+// in that of the disk, so that for most devices no link has to be read.
+func findUevent(k sys.Kernel, sysfs, name, disk string) (place string, text []byte, err error) {
+	if disk != "" && strings.HasPrefix(name, path.Base(disk)) {
+		place = disk + "/" + name
+		if text, err = k.ReadFile(sysfs + place + "/uevent"); err == nil {
+			return place, text, nil
+		}
+	}
+	link, err := k.Readlink(path.Join(sysfs, "class/block", name))
+	if err != nil {
+		return "", nil, err
+	}
+	place = "/" + strings.TrimLeft(link, "./")
+	text, err = k.ReadFile(sysfs + place + "/uevent")
+	return place, text, err
 }
 
 // Apply follows an event. It says whether the inventory has changed.

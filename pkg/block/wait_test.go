@@ -2,6 +2,7 @@ package block_test
 
 import (
 	"errors"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -180,6 +181,29 @@ func TestARemovableTwinLoses(t *testing.T) {
 	r, err := watch(t, k).WaitFor(request(quiet))
 	if err != nil || r.Disk != "vdb" || len(r.Rejected) != 1 || r.Rejected[0].Name != "vda" {
 		t.Errorf("WaitFor = %+v, %v", r, err)
+	}
+}
+
+// The partitions of a disk need not follow it at once: md10 comes before md1p1.
+func TestScan(t *testing.T) {
+	k := kernelWithSysfs(t)
+	for _, name := range []string{"md10", "md1", "sda", "sdaa"} {
+		k.AddDisk(&systest.Disk{Name: name, Parts: []*systest.Part{{Number: 1}, {Number: 2, Name: "of-" + name}}})
+	}
+	got, err := block.Scan(k, "/sys")
+	if err != nil || len(got) != 12 {
+		t.Fatalf("Scan = %v, %v; want four disks of two partitions", got, err)
+	}
+	for _, disk := range got.Disks() {
+		parts := got.Partitions(disk.Name)
+		if len(parts) != 2 || parts[1].PartName != "of-"+disk.Name {
+			t.Errorf("%s has the partitions %+v", disk.Name, parts)
+		}
+		for _, p := range parts {
+			if path.Dir(p.Devpath) != disk.Devpath || path.Base(p.Devpath) != p.Name {
+				t.Errorf("%s is at %s, its disk at %s", p.Name, p.Devpath, disk.Devpath)
+			}
+		}
 	}
 }
 

@@ -56,8 +56,8 @@ func (k Key) match(key string) (part string, ok bool) {
 // prefix is the fixed part of a name that ends with one in capitals.
 func (k Key) prefix() (prefix string, variable bool) {
 	dot := strings.LastIndexByte(k.Name, '.') + 1
-	last := k.Name[dot:]
-	return k.Name[:dot], last == strings.ToUpper(last)
+	// No name has a capital in another place.
+	return k.Name[:dot], k.Name[dot] >= 'A' && k.Name[dot] <= 'Z'
 }
 
 func setLayout(c *Config, _ string, w Word) error {

@@ -105,6 +105,8 @@ func appendString(out []byte, text string) []byte {
 	out = append(out, '"')
 	for _, char := range text {
 		switch {
+		case char >= 0x20 && char < 0x7f && char != '"' && char != '\\':
+			out = append(out, byte(char)) // nearly all of it
 		case char == '"' || char == '\\':
 			out = append(out, '\\', byte(char))
 		case char == '\n':
