@@ -10,11 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Mount implements Mounts. It uses the mount API of Linux 5.2 (fsopen(2)),
+// Mount implements Mounts. A mount without options is one mount(2). For options,
+// and to hear why a mount failed, it uses the mount API of Linux 5.2 (fsopen(2)),
 // which takes options of any length and content one by one and says in words
-// what it did not like, and mount(2) where the kernel does not have it, or has
-// no such option yet (overlay learned "lowerdir+" in 6.8).
+// what it did not like; and mount(2) again where the kernel does not have it, or
+// has no such option yet (overlay learned "lowerdir+" in 6.8).
 func (Linux) Mount(m MountRequest) error {
+	if len(m.Options) == 0 && mountByString(m) == nil {
+		return nil
+	}
 	err := mountByContext(m)
 	if errors.Is(err, errTooOld) {
 		err = mountByString(m)

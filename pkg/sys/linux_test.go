@@ -112,6 +112,11 @@ func TestMountSaysWhy(t *testing.T) {
 		if !errors.Is(err, unix.EINVAL) || !strings.Contains(err.Error(), "size") {
 			t.Errorf("Mount with a bad option = %v", err)
 		}
+		// Without options it is mount(2) that fails, which gives no reasons.
+		err = (Linux{}).Mount(MountRequest{Source: "/no/such/disk", Target: dir, FSType: "ext4"})
+		if !errors.Is(err, unix.ENOENT) || !strings.Contains(err.Error(), "lookup blockdev") {
+			t.Errorf("Mount of a disk that is not there = %v", err)
+		}
 		err = (Linux{}).Mount(MountRequest{Source: "x", Target: dir, FSType: "nosuchfs"})
 		if !errors.Is(err, unix.ENODEV) {
 			t.Errorf("Mount of an unknown type = %v", err)
