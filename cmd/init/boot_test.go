@@ -75,6 +75,33 @@ func state(d *systest.Disk, variables string) *systest.Disk {
 	return raw(d, block)
 }
 
+// pair puts a redundant pair on a card, of which the second copy is newer.
+func pair(d *systest.Disk, first, second string) *systest.Disk {
+	var both []byte
+	for flags, variables := range []string{first, second} {
+		env, _, err := ubootenv.Decode(state(card(), variables).Parts[8].Raw)
+		if err != nil {
+			panic(err)
+		}
+		block, err := env.Encode(0x4000, ubootenv.WithFlags, byte(flags+1), 0)
+		if err != nil {
+			panic(err)
+		}
+		both = append(both, block...)
+	}
+	return raw(d, both)
+}
+
+// renumbered gives a partition of the card another number.
+func renumbered(d *systest.Disk, from, to int) *systest.Disk {
+	for _, p := range d.Parts {
+		if p.Number == from {
+			p.Number = to
+		}
+	}
+	return d
+}
+
 // raw puts bytes at the start of the card's partition of the boot state.
 func raw(d *systest.Disk, b []byte) *systest.Disk {
 	for _, p := range d.Parts {
@@ -206,6 +233,9 @@ func scenarios() []scenario {
 		{name: "pick-unwritable", cmdline: "quiet", disk: state(card(), three), ends: toInit, check: stateIs(three),
 			break_: func(k *systest.Kernel) { k.Fail("open /dev/vda9 for writing", unix.EROFS) }},
 		{name: "pick-not-ours", cmdline: "quiet", disk: filesystem(card(), 9), ends: toInit},
+		{name: "pick-by-content", cmdline: "quiet", disk: renumbered(state(card(), three), 9, 12), ends: toInit},
+		{name: "pick-from-a-pair", cmdline: "quiet minos.bootstate=0,0x4000,0x4000", disk: pair(card(), three, "BOOT_ORDER=B A;BOOT_A_LEFT=3;BOOT_B_LEFT=3"), ends: toInit,
+			check: stateIs("BOOT_ORDER=B A;BOOT_A_LEFT=3;BOOT_B_LEFT=2;BOOT_B_FROM=3;BOOT_B_NOW=2")},
 		{name: "pick-without-state", cmdline: "quiet", disk: without(card(), 9), ends: toInit},
 		{name: "pick-failing", cmdline: "quiet panic=0", disk: blank(state(card(), three+";BOOT_GOOD=B"), 6), ends: "reboot",
 			check: stateIs("BOOT_ORDER=A B;BOOT_A_LEFT=2;BOOT_B_LEFT=3;BOOT_GOOD=B;BOOT_A_FROM=3;BOOT_A_NOW=2")},
@@ -265,6 +295,23 @@ func TestAnyOrderLeadsToTheSameRoot(t *testing.T) {
 	}
 	if d := cmp.Diff(want, ends(nil)); d != "" {
 		t.Errorf("(-in order +side by side): %s", d)
+	}
+}
+
+// The attempt is on the disk before anything of the slot is touched, in
+// whatever order the steps are taken.
+func TestAttemptIsStoredFirst(t *testing.T) {
+	for seed := range 40 {
+		shuffled := func(ready int) int { seed = (seed*1103515245 + 12345) & 0x7fffffff; return seed % ready }
+		k := systest.New("quiet")
+		k.AddDisk(state(card(), three))
+		start(k, shuffled)
+		stored := strings.LastIndex(k.Trace(), "sync /dev/vda9")
+		for _, later := range []string{"mount ext4 /dev/vda6", "mount overlay", "rename /run/initramfs/overlay/a"} {
+			if at := strings.Index(k.Trace(), later); stored < 0 || at < stored {
+				t.Errorf("seed %d: %q comes before the attempt is stored:\n%s", seed, later, k.Trace())
+			}
+		}
 	}
 }
 

@@ -14,7 +14,7 @@
 //	                  rejected what was not taken: value and reason of each
 //	disk              the boot disk, "/dev/mmcblk0"
 //	roles             of the layout, each with name, device, fstype, found_by
-//	                  ("GPT name", "number", "label"), mounted_at and state
+//	                  ("GPT name", "number", "label", "content"), mounted_at and state
 //	overlay           lowers from top to bottom, upper, work, durability, and
 //	                  options as given to the mount
 //	first_boot        the steps that were taken to set the machine up
@@ -68,7 +68,7 @@ type Role struct {
 	Name      string // "rootfs-a"
 	Device    string // "/dev/vda6", empty when none was found
 	FSType    string
-	FoundBy   string // "GPT name", "number" or "label"
+	FoundBy   string // "GPT name", "number", "label" or "content"
 	MountedAt string // in the new root or below /run, empty when not mounted
 	State     string // in words
 }
