@@ -178,12 +178,13 @@ func fuaBetween(writes []write) bool {
 }
 
 // tears are the sectors at which a write of so many is torn: all of them for a
-// block of 4 KiB or less, for a larger write after the first sector, between its
-// blocks, and before the last.
+// block of 4 KiB or less. A larger write is torn after its first sector, before
+// its last, and between its blocks, at most mostTears times at even distances.
 func tears(sectors int) (at []int) {
-	const block = 4096 / sectorSize
+	const block, mostTears = 4096 / sectorSize, 14
+	step := block * max(1, (sectors/block+mostTears-1)/mostTears)
 	for i := 1; i < sectors; i++ {
-		if sectors <= block || i == 1 || i%block == 0 || i == sectors-1 {
+		if sectors <= block || i == 1 || i%step == 0 || i == sectors-1 {
 			at = append(at, i)
 		}
 	}

@@ -105,6 +105,7 @@ func TestCutsOfDurableWrites(t *testing.T) {
 func TestTears(t *testing.T) {
 	for n, want := range map[int][]int{
 		0: nil, 1: nil, 2: {1}, 8: {1, 2, 3, 4, 5, 6, 7}, 16: {1, 8, 15}, 80: {1, 8, 16, 24, 32, 40, 48, 56, 64, 72, 79},
+		240: {1, 24, 48, 72, 96, 120, 144, 168, 192, 216, 239},
 	} {
 		if diff := cmp.Diff(want, tears(n)); diff != "" {
 			t.Errorf("tears of %d sectors (-want +got):\n%s", n, diff)

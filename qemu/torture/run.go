@@ -68,7 +68,7 @@ func (l *laboratory) key(s scenario) (string, error) {
 
 // judgement is the number of the rules by which cases are judged and images are
 // made: another one makes verdicts of earlier runs void.
-const judgement = 3
+const judgement = 4
 
 // open records a scenario, or takes the record of an earlier run.
 func (l *laboratory) open(s scenario, o options) (*bench, string, error) {
