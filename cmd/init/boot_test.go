@@ -304,10 +304,10 @@ func TestAttemptIsStoredFirst(t *testing.T) {
 	for seed := range 40 {
 		shuffled := func(ready int) int { seed = (seed*1103515245 + 12345) & 0x7fffffff; return seed % ready }
 		k := systest.New("quiet")
-		k.AddDisk(state(card(), three))
+		k.AddDisk(state(card(), "BOOT_ORDER=A B;BOOT_A_LEFT=0;BOOT_B_LEFT=0;BOOT_EXHAUSTED=1"))
 		start(k, shuffled)
 		stored := strings.LastIndex(k.Trace(), "sync /dev/vda9")
-		for _, later := range []string{"mount ext4 /dev/vda6", "mount overlay", "rename /run/initramfs/overlay/a"} {
+		for _, later := range []string{"sleep 10s", "mount ext4 /dev/vda6", "mount overlay", "rename /run/initramfs/overlay/a"} {
 			if at := strings.Index(k.Trace(), later); stored < 0 || at < stored {
 				t.Errorf("seed %d: %q comes before the attempt is stored:\n%s", seed, later, k.Trace())
 			}
