@@ -35,7 +35,7 @@ func openModules(k sys.Kernel, log *Log, conf config.Config) modules {
 // that will be needed.
 func (m modules) Begin(filesystems []string) {
 	if m.Empty() {
-		return // a thread in the background would cost more than it looks at
+		return // looking for nothing in the background would cost a thread
 	}
 	m.driver(func() error { return m.Coldplug(sysfs) })
 	for _, fstype := range filesystems {
@@ -51,6 +51,9 @@ func (m modules) Device(modalias string) {
 
 // Settle waits until the drivers that are being loaded are done, at most limit.
 func (m modules) Settle(limit time.Duration) {
+	if m.Empty() {
+		return
+	}
 	done := sys.Go(func() error { m.drivers.Wait(); return nil })
 	select {
 	case <-done:

@@ -33,7 +33,7 @@ func (d Device) Path() string { return "/dev/" + d.Name }
 // The names come from the kernel, so no partition table has to be parsed here
 // (block/partitions/core.c, part_uevent; PARTNAME is there for a GPT only).
 func newDevice(devpath string, keys map[string]string) (Device, error) {
-	d := Device{Name: keys["DEVNAME"], PartName: keys["PARTNAME"], Devpath: path.Join("/", devpath)}
+	d := Device{Name: keys["DEVNAME"], PartName: keys["PARTNAME"], Devpath: devpath}
 	if d.Name == "" {
 		return Device{}, fmt.Errorf("the block device %s has no name", devpath)
 	}
