@@ -172,7 +172,7 @@ func TestVerbs(t *testing.T) {
 		{"mark-bad", func(s State) State { return s.MarkBad(A) }, "BOOT_ORDER=B;BOOT_A_LEFT=0;BOOT_B_LEFT=3;MACHINE_ID=x"},
 		{"set-primary", func(s State) State { return s.SetPrimary(B) }, "BOOT_ORDER=B A;BOOT_A_LEFT=2;BOOT_B_LEFT=3;MACHINE_ID=x"},
 		{"set-primary of a bad one", func(s State) State { return s.MarkBad(B).SetPrimary(B) }, "BOOT_ORDER=B A;BOOT_A_LEFT=2;BOOT_B_LEFT=3;MACHINE_ID=x"},
-		{"both bad", func(s State) State { return s.MarkBad(A).MarkBad(B) }, "BOOT_ORDER=;BOOT_A_LEFT=0;BOOT_B_LEFT=0;MACHINE_ID=x"},
+		{"both bad: the last one stays in the order", func(s State) State { return s.MarkBad(A).MarkBad(B) }, "BOOT_ORDER=B;BOOT_A_LEFT=0;BOOT_B_LEFT=0;MACHINE_ID=x"},
 	} {
 		e := env(t, before)
 		if err := c.change(Read(e)).Write(e); err != nil {

@@ -186,10 +186,18 @@ func (s State) MarkGood(slot Slot) State {
 	return s
 }
 
-// MarkBad is the state in which a slot is not started any more.
+// Bootable tells whether a slot is in the order and has an attempt left: RAUC
+// calls such a slot good.
+func (s State) Bootable(slot Slot) bool { return slices.Contains(s.Slots(), slot) && s.Left[slot] > 0 }
+
+// MarkBad is the state in which a slot is not started any more. The last slot
+// stays in the order, without attempts, where RAUC would leave an empty one:
+// an order without a slot is a missing one to U-Boot, and means A B.
 func (s State) MarkBad(slot Slot) State {
 	s = s.clone()
-	s.Order = slices.DeleteFunc(s.Order, func(name string) bool { return name == string(slot) })
+	if in := s.Slots(); len(in) > 1 || !slices.Contains(in, slot) {
+		s.Order = slices.DeleteFunc(s.Order, func(name string) bool { return name == string(slot) })
+	}
 	s.Left[slot] = 0
 	if s.Good == slot {
 		s.Good = ""
