@@ -32,8 +32,9 @@ type bootJSON struct {
 	Degraded        bool
 	DegradedReasons []string `json:"degraded_reasons"`
 	Timeline        []struct {
-		Name string
-		At   int64 `json:"at_us"`
+		Name  string
+		Began int64 `json:"began_us"`
+		At    int64 `json:"at_us"`
 	}
 }
 

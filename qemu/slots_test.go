@@ -217,4 +217,9 @@ func checkWholeReport(t *testing.T, report bootJSON) {
 	if n := len(report.Timeline); n < 5 || report.Timeline[0].Name != "init" || report.Timeline[n-1].At <= 0 {
 		t.Errorf("boot.json has the timeline %+v", report.Timeline)
 	}
+	for _, m := range report.Timeline {
+		if m.Began < report.Timeline[0].At || m.At < m.Began {
+			t.Errorf("boot.json has %+v in its timeline, which began at %d", m, report.Timeline[0].At)
+		}
+	}
 }

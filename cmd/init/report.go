@@ -22,13 +22,14 @@ type timeline struct {
 
 func newTimeline(k sys.Kernel) *timeline {
 	t := &timeline{kernel: k, began: k.Now(), wall: k.Realtime()}
-	t.Mark("init")
+	t.marks = []report.Mark{{Name: "init", Began: t.began, At: t.began}}
 	return t
 }
 
-// Mark notes that a part is over.
+// Mark notes that a part is over. It began where the one before ended.
 func (t *timeline) Mark(name string) {
-	t.marks = append(t.marks, report.Mark{Name: name, At: t.kernel.Now()})
+	began := t.marks[len(t.marks)-1].At
+	t.marks = append(t.marks, report.Mark{Name: name, Began: began, At: t.kernel.Now()})
 }
 
 // bootReport is the record of a boot that has come to its end.
@@ -36,7 +37,7 @@ func bootReport(log *Log, lay layout.Layout, root layout.Root, built mount.Built
 	overlay, durability := root.Overlay, root.Upper
 	var degraded []string
 	for _, o := range built.Outcomes {
-		line.marks = append(line.marks, report.Mark{Name: "step " + o.Step, At: o.Ended})
+		line.marks = append(line.marks, report.Mark{Name: "step " + o.Step, Began: o.Began, At: o.Ended})
 		if o.Step == "root" && !o.Full {
 			overlay, durability = root.StandIn, string(config.Volatile)
 		}
@@ -46,7 +47,7 @@ func bootReport(log *Log, lay layout.Layout, root layout.Root, built mount.Built
 	}
 	return report.Report{
 		Version: version, Layout: lay.Name,
-		Choice: root.Choice, Disk: "/dev/" + root.Disk, Roles: rolesAfter(root.Roles, built),
+		Choice: root.Choice, Disk: "/dev/" + root.Disk, BootState: root.BootState, Roles: rolesAfter(root.Roles, built),
 		Overlay: report.Overlay{
 			Lowers: overlay.Lowers, Upper: overlay.Upper.UpperDir(), Work: overlay.Upper.WorkDir(),
 			Durability: durability, Options: overlay.Options(),

@@ -7,6 +7,7 @@ import (
 
 	"github.com/minos-os/minos-init/pkg/block"
 	"github.com/minos-os/minos-init/pkg/mount"
+	"github.com/minos-os/minos-init/pkg/report"
 	"github.com/minos-os/minos-init/pkg/slots"
 	"github.com/minos-os/minos-init/pkg/slots/ubootenv"
 	"github.com/minos-os/minos-init/pkg/sys"
@@ -83,6 +84,15 @@ func (p *partition) searchEnvironment(m Machine, place ubootenv.Place) {
 			return
 		}
 	}
+}
+
+// report is where the boot state is. An empty device says that there is none.
+func (b bootState) report() report.BootState {
+	r := report.BootState{Offset: b.place.Offset, Size: b.place.Size, Second: b.place.Second}
+	if b.device.Name != "" {
+		r.Device = b.device.Path()
+	}
+	return r
 }
 
 // evidence is where a failed boot of the slot leaves a word. A partition that

@@ -60,7 +60,9 @@ type Root struct {
 	Disk     string // the boot disk, "vda"
 	Roles    []report.Role
 	Warnings []string
-	Lowest   block.Device // the partition behind the lowest layer
+	// BootState is where the boot state is, for who changes it later.
+	BootState report.BootState
+	Lowest    block.Device // the partition behind the lowest layer
 	// OnTrial tells that another system is known to be better than this one.
 	OnTrial  bool
 	Evidence Evidence

@@ -58,15 +58,16 @@ func prepareSlots(m Machine) (Root, error) {
 	choice := slots.Choose(m.Config.Slots, state.known)
 	rootfs := found.role(rootfsName(choice.Slot))
 	root := Root{
-		Choice:   choiceReport(choice),
-		OnTrial:  choice.OnTrial,
-		Evidence: state.evidence(choice.Slot),
-		Disk:     found.disk,
-		Roles:    found.report(),
-		Lowest:   rootfs.match.Device,
-		Path:     newRoot,
-		Warnings: choice.Warnings,
-		Steps:    state.steps(choice),
+		Choice:    choiceReport(choice),
+		OnTrial:   choice.OnTrial,
+		Evidence:  state.evidence(choice.Slot),
+		Disk:      found.disk,
+		BootState: state.report(),
+		Roles:     found.report(),
+		Lowest:    rootfs.match.Device,
+		Path:      newRoot,
+		Warnings:  choice.Warnings,
+		Steps:     state.steps(choice),
 	}
 	root.Steps = append(root.Steps, mount.Step{
 		Name: rootfs.name, Title: "mount the root filesystem of slot " + string(choice.Slot),

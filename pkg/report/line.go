@@ -53,9 +53,9 @@ func (r Report) took() time.Duration {
 	if len(r.Timeline) == 0 {
 		return 0
 	}
-	first, last := r.Timeline[0].At, r.Timeline[0].At
+	first, last := r.Timeline[0].Began, r.Timeline[0].At
 	for _, m := range r.Timeline {
-		first, last = min(first, m.At), max(last, m.At)
+		first, last = min(first, m.Began), max(last, m.At)
 	}
 	return last - first
 }

@@ -13,6 +13,9 @@
 //	choice            what ("slot"), value ("A"), source, reason, and in
 //	                  rejected what was not taken: value and reason of each
 //	disk              the boot disk, "/dev/mmcblk0"
+//	boot_state        where the U-Boot environment is: device, empty when there
+//	                  is none, and there offset, size and second, the offset of
+//	                  the other copy of a redundant pair, in bytes, or -1
 //	roles             of the layout, each with name, device, fstype, found_by
 //	                  ("GPT name", "number", "label", "content"), mounted_at and state
 //	overlay           lowers from top to bottom, upper, work, durability, and
@@ -22,7 +25,7 @@
 //	warnings          what init tolerated
 //	degraded          true when the system lacks something it should have
 //	degraded_reasons  what it lacks
-//	timeline          name and at_us of what happened, in order
+//	timeline          name of what happened, began_us, and at_us when it was over
 //	failure           null, or the step that failed and its error
 package report
 
@@ -38,6 +41,7 @@ type Report struct {
 	Layout    string
 	Choice    Choice
 	Disk      string
+	BootState BootState
 	Roles     []Role
 	Overlay   Overlay
 	FirstBoot []string
@@ -82,10 +86,19 @@ type Overlay struct {
 	Options    []string
 }
 
+// BootState is where the boot state is, as init was told and found it.
+type BootState struct {
+	Device string // "/dev/vda9", empty when there is none
+	Offset int64  // bytes
+	Size   int64
+	Second int64 // offset of the other copy of a redundant pair, -1 for none
+}
+
 // Mark is something that happened.
 type Mark struct {
-	Name string
-	At   time.Duration // since the kernel started
+	Name  string
+	Began time.Duration // since the kernel started
+	At    time.Duration // when it was over
 }
 
 // Failure is what ended a boot.
@@ -103,6 +116,7 @@ func (r Report) JSON() []byte {
 		e.text("layout", r.Layout)
 		e.choice(r.Choice)
 		e.text("disk", r.Disk)
+		e.bootState(r.BootState)
 		list(&e, "roles", r.Roles, e.role)
 		e.overlay(r.Overlay)
 		e.texts("first_boot", r.FirstBoot)
@@ -112,6 +126,7 @@ func (r Report) JSON() []byte {
 		e.texts("degraded_reasons", r.Degraded)
 		list(&e, "timeline", r.Timeline, func(m Mark) {
 			e.text("name", m.Name)
+			e.number("began_us", m.Began.Microseconds())
 			e.number("at_us", m.At.Microseconds())
 		})
 		e.failure(r.Failure)
@@ -130,6 +145,16 @@ func (e *encoder) choice(c Choice) {
 			e.text("value", r.Value)
 			e.text("reason", r.Reason)
 		})
+	})
+}
+
+func (e *encoder) bootState(b BootState) {
+	e.key("boot_state")
+	e.object(func() {
+		e.text("device", b.Device)
+		e.number("offset", b.Offset)
+		e.number("size", b.Size)
+		e.number("second", b.Second)
 	})
 }
 

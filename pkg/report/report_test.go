@@ -18,7 +18,7 @@ var update = flag.Bool("update-report", false, "write testdata/boot.json anew")
 
 func full() Report {
 	return Report{
-		Version: "1.0", Layout: "slots", Disk: "/dev/vda",
+		Version: "1.0", Layout: "slots", Disk: "/dev/vda", BootState: BootState{"/dev/vda9", 0x1000, 0x4000, -1},
 		Choice: Choice{"slot", "A", "rauc.slot=", "the bootloader picked it", []Rejected{{"b", "no slot has this name"}}},
 		Roles: []Role{
 			{"rootfs-a", "/dev/vda6", "ext4", "number", "/run/initramfs/rootfs", "mounted"},
@@ -32,8 +32,12 @@ func full() Report {
 		Modules:   []string{"virtio_blk", "overlay"},
 		Warnings:  []string{"a \"quoted\" word\n\tand \x1b[31mred \xff \u0085 ümlaut"},
 		Degraded:  []string{"no data partition"},
-		Timeline:  []Mark{{"start", 1500 * time.Millisecond}, {"disk found", 1600*time.Millisecond + 7*time.Microsecond}, {"handover", 1623 * time.Millisecond}},
-		Failure:   &Failure{"data", "cannot mount"},
+		Timeline: []Mark{
+			{"start", 1500 * time.Millisecond, 1500 * time.Millisecond},
+			{"disk found", 1500 * time.Millisecond, 1600*time.Millisecond + 7*time.Microsecond},
+			{"handover", 1601 * time.Millisecond, 1623 * time.Millisecond},
+		},
+		Failure: &Failure{"data", "cannot mount"},
 	}
 }
 
@@ -46,8 +50,9 @@ type boot struct {
 		What, Value, Source, Reason string
 		Rejected                    []Rejected
 	}
-	Disk  string
-	Roles []struct {
+	Disk      string
+	BootState BootState `json:"boot_state"`
+	Roles     []struct {
 		Name, Device, FSType string
 		FoundBy              string `json:"found_by"`
 		MountedAt            string `json:"mounted_at"`
@@ -60,8 +65,9 @@ type boot struct {
 	Degraded        bool
 	DegradedReasons []string `json:"degraded_reasons"`
 	Timeline        []struct {
-		Name string
-		AtUS int64 `json:"at_us"`
+		Name  string
+		Began int64 `json:"began_us"`
+		AtUS  int64 `json:"at_us"`
 	}
 	Failure *Failure
 }
@@ -79,7 +85,7 @@ func read(t *testing.T, data []byte) Report {
 		t.Errorf("schema %d, degraded %t for %q", b.Schema, b.Degraded, b.DegradedReasons)
 	}
 	r := Report{
-		Version: b.Version, Layout: b.Layout, Disk: b.Disk, Choice: Choice(b.Choice), Overlay: b.Overlay,
+		Version: b.Version, Layout: b.Layout, Disk: b.Disk, BootState: b.BootState, Choice: Choice(b.Choice), Overlay: b.Overlay,
 		FirstBoot: b.FirstBoot, Modules: b.Modules, Warnings: b.Warnings, Degraded: b.DegradedReasons, Failure: b.Failure,
 		Roles: []Role{}, Timeline: []Mark{},
 	}
@@ -87,7 +93,7 @@ func read(t *testing.T, data []byte) Report {
 		r.Roles = append(r.Roles, Role(role))
 	}
 	for _, mark := range b.Timeline {
-		r.Timeline = append(r.Timeline, Mark{mark.Name, time.Duration(mark.AtUS) * time.Microsecond})
+		r.Timeline = append(r.Timeline, Mark{mark.Name, time.Duration(mark.Began) * time.Microsecond, time.Duration(mark.AtUS) * time.Microsecond})
 	}
 	return r
 }

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/minos-os/minos-init/pkg/mount"
+	"github.com/minos-os/minos-init/pkg/sys/systest"
+)
+
+// boot.json says where the boot state is, as init found it and was told: who
+// marks the slot good later goes by that.
+func TestReportHasTheBootState(t *testing.T) {
+	type place struct {
+		Device               string
+		Offset, Size, Second int64
+	}
+	for _, c := range []struct {
+		name, cmdline string
+		disk          *systest.Disk
+		want          place
+	}{
+		{"an MBR", "rauc.slot=A", state(card(), three), place{"/dev/vda9", 0, 0x4000, -1}},
+		{"a GPT", "quiet", gpt(), place{"/dev/vda6", 0, 0x4000, -1}},
+		{"a pair", "rauc.slot=A minos.bootstate=0x1000,0x2000,0x8000", card(), place{"/dev/vda9", 0x1000, 0x2000, 0x8000}},
+		{"none", "rauc.slot=A", without(card(), 9), place{"", 0, 0x4000, -1}},
+	} {
+		k := systest.New(c.cmdline)
+		k.AddDisk(c.disk)
+		start(k, mount.InOrder)
+		var report struct {
+			BootState place `json:"boot_state"`
+		}
+		found := false
+		// The report is in the new root, whose /run was moved.
+		for _, f := range k.Files("/run/minos") {
+			if content, ok := strings.CutPrefix(f, "boot.json="); ok {
+				found = true
+				if err := json.Unmarshal([]byte(content), &report); err != nil {
+					t.Fatalf("%s: %v", c.name, err)
+				}
+			}
+		}
+		if !found {
+			t.Fatalf("%s: no boot.json in %q; the run ended with %q", c.name, k.Files("/run"), k.Ended())
+		}
+		if diff := cmp.Diff(c.want, report.BootState); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+	}
+}
