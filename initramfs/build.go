@@ -32,7 +32,7 @@ func build(o options, stdout io.Writer) error {
 	}
 	defer os.RemoveAll(tmp)
 
-	c := compiler{arch: o.arch, root: root, tmp: tmp, initPackage: o.initPackage, version: gitVersion(root)}
+	c := compiler{arch: o.arch, root: root, tmp: tmp, initPackage: o.initPackage, toolPackage: o.toolPackage, version: gitVersion(root)}
 	var outputs []output
 	if o.release {
 		made, err := c.releaseImage(conf, modules)
@@ -77,9 +77,14 @@ func readConfig(name string) ([]byte, error) {
 
 // releaseImage makes init and the image for devices: init and what it needs,
 // nothing else. Where there are modules it makes a second image without them,
-// which the kernels of two slots can share.
+// which the kernels of two slots can share. The tool that belongs to them is for
+// the root filesystem, and is made with them so that all are of one version.
 func (c compiler) releaseImage(conf []byte, modules selection) ([]output, error) {
-	program, err := c.buildInit()
+	program, err := c.buildProgram(c.initPackage)
+	if err != nil {
+		return nil, err
+	}
+	tool, err := c.buildProgram(c.toolPackage)
 	if err != nil {
 		return nil, err
 	}
@@ -100,6 +105,7 @@ func (c compiler) releaseImage(conf []byte, modules selection) ([]output, error)
 	}
 	return []output{
 		{"init", 0o755, program},
+		{"minosctl", 0o755, tool},
 		{"initramfs.cpio.lz4", 0o644, packed},
 		{"initramfs-shared.cpio.lz4", 0o644, bare},
 	}, nil

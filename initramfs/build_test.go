@@ -21,7 +21,7 @@ func runBuilder(t *testing.T, args ...string) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "out")
 	var stdout, stderr bytes.Buffer
-	if status := run(append([]string{"-init", testInit, "-out", out}, args...), &stdout, &stderr); status != 0 {
+	if status := run(append([]string{"-init", testInit, "-minosctl", testInit, "-out", out}, args...), &stdout, &stderr); status != 0 {
 		t.Fatalf("status %d: %s", status, stderr.String())
 	}
 	return out
@@ -126,12 +126,12 @@ func TestReleaseImage(t *testing.T) {
 			}
 		}
 	}
-	if entries, err := os.ReadDir(out); err != nil || len(entries) != 4 {
-		t.Errorf("results %v, %v; want init, two images and the modules", entries, err)
+	if entries, err := os.ReadDir(out); err != nil || len(entries) != 5 {
+		t.Errorf("results %v, %v; want init, minosctl, two images and the modules", entries, err)
 	}
 }
 
-// Each architecture gives a static program for it: buildInit checks.
+// Each architecture gives a static program for it: buildProgram checks.
 func TestArchitectures(t *testing.T) {
 	for _, name := range architectureNames() {
 		t.Run(name, func(t *testing.T) {
@@ -147,6 +147,7 @@ func TestReleaseIsReproducible(t *testing.T) {
 	modules := moduleDir(t, testKernel(t))
 	one, two := runBuilder(t, "-release-only", "-modules", modules), runBuilder(t, "-release-only", "-modules", modules)
 	sameFile(t, one, two, "init")
+	sameFile(t, one, two, "minosctl")
 	sameFile(t, one, two, "initramfs.cpio.lz4")
 }
 

@@ -16,6 +16,7 @@ type compiler struct {
 	root        string // of the Go module
 	tmp         string // for what is not wanted afterwards
 	initPackage string // seen from root
+	toolPackage string // likewise, of minosctl
 	version     string
 }
 
@@ -47,22 +48,23 @@ func gitVersion(root string) string {
 // differs from one machine to the next.
 const linkerFlags = "-s -w -buildid="
 
-// buildInit compiles init.
-func (c compiler) buildInit() ([]byte, error) {
-	name := filepath.Join(c.tmp, "init")
+// buildProgram compiles a program that runs without anything else: init, or
+// the tool of the device.
+func (c compiler) buildProgram(pkg string) ([]byte, error) {
+	name := filepath.Join(c.tmp, "program")
 	command := exec.Command("go", "build", "-o", name, "-trimpath", "-buildvcs=false",
-		"-ldflags="+linkerFlags+" -X main.version="+c.version, c.initPackage)
+		"-ldflags="+linkerFlags+" -X main.version="+c.version, pkg)
 	command.Dir = c.root
 	command.Env = c.targetEnv()
 	if _, err := outputOf(command); err != nil {
-		return nil, fmt.Errorf("cannot compile %s for %s: %w", c.initPackage, c.arch.name, err)
+		return nil, fmt.Errorf("cannot compile %s for %s: %w", pkg, c.arch.name, err)
 	}
 	program, err := os.ReadFile(name)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read what was compiled: %w", err)
 	}
 	if err := c.arch.checkStatic(program); err != nil {
-		return nil, fmt.Errorf("cannot use the compiled %s: %w", c.initPackage, err)
+		return nil, fmt.Errorf("cannot use the compiled %s: %w", pkg, err)
 	}
 	return program, nil
 }

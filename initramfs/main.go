@@ -41,6 +41,7 @@ type options struct {
 	arch        architecture
 	out         string   // directory of the results
 	initPackage string   // of init, seen from the root of the Go module
+	toolPackage string   // of minosctl, likewise
 	modules     string   // a kernel's .../lib/modules/VERSION, "" for no modules
 	config      string   // the image's minos.conf, "" for an empty one
 	sets        []string // of modules
@@ -55,6 +56,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	arch := flags.String("arch", "arm64", "architecture, as Go calls it: "+strings.Join(architectureNames(), ", "))
 	out := flags.String("out", "", "directory for the results (default out/ARCH)")
 	initPackage := flags.String("init", "./cmd/init", "Go package of init")
+	toolPackage := flags.String("minosctl", "./cmd/minosctl", "Go package of minosctl")
 	modules := flags.String("modules", "", "a kernel's .../lib/modules/VERSION; without it no module is packed")
 	config := flags.String("config", "", "file that becomes /etc/minos.conf of the image")
 	sets := flags.String("sets", "", "sets of modules, with commas between: "+strings.Join(setNames(), ", ")+" (default all)")
@@ -71,7 +73,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 		return options{}, errors.New("-release-only and -debug-only leave nothing to build: give one of them or none")
 	}
 	o := options{
-		out: *out, initPackage: *initPackage, modules: *modules, config: *config,
+		out: *out, initPackage: *initPackage, toolPackage: *toolPackage, modules: *modules, config: *config,
 		sets: splitList(*sets), extra: splitList(*extra),
 		release: !*debugOnly, debug: !*releaseOnly,
 	}

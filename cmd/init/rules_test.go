@@ -32,6 +32,7 @@ var mayImport = map[string][]string{
 	"pkg/mount":          {"pkg/sys"},
 	"pkg/layout":         {"pkg/block", "pkg/config", "pkg/mount", "pkg/report", "pkg/slots", "pkg/slots/ubootenv", "pkg/sys"},
 	"cmd/init":           {"pkg/block", "pkg/config", "pkg/kmod", "pkg/layout", "pkg/mount", "pkg/report", "pkg/slots/ubootenv", "pkg/sys"},
+	"cmd/minosctl":       {"pkg/block", "pkg/config", "pkg/report", "pkg/slots", "pkg/slots/ubootenv"},
 	// The builder reads the keys and writes the index that init reads: each
 	// has one home.
 	"initramfs": {"pkg/config", "pkg/kmod"},

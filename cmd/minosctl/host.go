@@ -1,0 +1,112 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/minos-os/minos-init/pkg/config"
+	"github.com/minos-os/minos-init/pkg/report"
+	"github.com/minos-os/minos-init/pkg/slots"
+)
+
+// host is the machine that minosctl runs on.
+type host struct {
+	root     string        // where its files are, "/"
+	lockWait time.Duration // how long another writer is waited for
+}
+
+// The files that are looked at.
+const (
+	bootFile    = "/run/minos/boot.json"
+	fwEnvFile   = "/etc/fw_env.config"
+	lockFile    = "/var/lock/fw_printenv.lock" // of libubootenv (src/uboot_env.c) and of U-Boot's own tools
+	cmdlineFile = "/proc/cmdline"
+)
+
+func (h host) path(name string) string { return filepath.Join(h.root, name) }
+
+// running is what is known of the boot that the machine is in.
+type running struct {
+	Slot slots.Slot // "" when nothing tells
+	Boot *boot      // nil when init left no report
+}
+
+// boot is boot.json, as far as it is of use here. pkg/report describes it.
+type boot struct {
+	Schema  int    `json:"schema"`
+	Version string `json:"version"`
+	Layout  string `json:"layout"`
+	Choice  struct {
+		What     string `json:"what"`
+		Value    string `json:"value"`
+		Source   string `json:"source"`
+		Reason   string `json:"reason"`
+		Rejected []struct {
+			Value  string `json:"value"`
+			Reason string `json:"reason"`
+		} `json:"rejected"`
+	} `json:"choice"`
+	Disk      string `json:"disk"`
+	BootState struct {
+		Device string `json:"device"`
+		Offset int64  `json:"offset"`
+		Size   int64  `json:"size"`
+		Second int64  `json:"second"`
+	} `json:"boot_state"`
+	Warnings        []string `json:"warnings"`
+	Degraded        bool     `json:"degraded"`
+	DegradedReasons []string `json:"degraded_reasons"`
+	Timeline        []mark   `json:"timeline"`
+}
+
+// mark is something of a boot's timeline, in microseconds since the kernel
+// started.
+type mark struct {
+	Name  string `json:"name"`
+	Began int64  `json:"began_us"`
+	Ended int64  `json:"at_us"`
+}
+
+// running reads what init left, and the kernel command line. An error says
+// that there is a report and that it cannot be read.
+func (h host) running() (running, error) {
+	r := running{}
+	data, err := os.ReadFile(h.path(bootFile))
+	if err == nil {
+		r.Boot = &boot{}
+		if err := json.Unmarshal(data, r.Boot); err != nil {
+			return running{}, fmt.Errorf("cannot read %s: %w", bootFile, err)
+		}
+		if r.Boot.Schema != report.Schema {
+			return running{}, fmt.Errorf("cannot read %s: it has schema %d, and this minosctl knows %d; use the minosctl that was built with init", bootFile, r.Boot.Schema, report.Schema)
+		}
+		if slot, ok := slots.Named([]string{r.Boot.Choice.Value}); ok && r.Boot.Choice.What == "slot" {
+			r.Slot = slot
+			return r, nil
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return running{}, fmt.Errorf("cannot read what init left: %w", err)
+	}
+	// Without it a bootloader's word counts, which is what RAUC goes by too.
+	if cmdline, err := os.ReadFile(h.path(cmdlineFile)); err == nil {
+		r.Slot, _ = slots.Named(config.Parse(nil, cmdline).Slots)
+	}
+	return r, nil
+}
+
+// took is how long init took, from its first mark to its last.
+func (b boot) took() time.Duration {
+	if len(b.Timeline) == 0 {
+		return 0
+	}
+	first, last := b.Timeline[0].Began, b.Timeline[0].Ended
+	for _, m := range b.Timeline {
+		first, last = min(first, m.Began), max(last, m.Ended)
+	}
+	return time.Duration(last-first) * time.Microsecond
+}

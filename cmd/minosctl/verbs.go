@@ -1,0 +1,185 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// verb is one line of the table of verbs. Help, the man page and the
+// completion are made from it.
+type verb struct {
+	name        string
+	arguments   string // as a synopsis has them
+	least, most int    // arguments
+	flags       string // names of its own, with blanks between
+	atState     bool   // it looks at a boot state, and so has the flags that say where
+	complete    string // what its arguments are, for the completion
+	summary     string // one line
+	text        string // paragraphs, for people
+	do          func(*call) error
+}
+
+// verbs is the table.
+func verbs() []verb {
+	const slots = "A B"
+	return []verb{
+		{"status", "", 0, 0, "json", true, "", "show both slots, the running boot, and what starts next",
+			"Reads, and writes nothing. An ordinary user needs the right to read the partition.", (*call).status},
+		{"mark-good", "[SLOT]", 0, 1, "force", true, slots, "give a slot that has proved itself all its attempts",
+			"Without SLOT it is the running one. Sets its counter to 3 and BOOT_GOOD to its name; a slot that was marked bad is not put back into the order, as with RAUC. A slot that is on trial is refused while its boot is degraded, with status 4: what the degraded boot lacks may be the fault of the new system, and the one before would be given up. --force marks it all the same.", (*call).markGood},
+		{"mark-bad", "SLOT", 1, 1, "", true, slots, "do not start a slot any more",
+			"Takes it out of BOOT_ORDER and sets its counter to 0. The last slot of the order stays in it, without attempts: an empty order would mean A B.", (*call).markBad},
+		{"set-primary", "SLOT", 1, 1, "", true, slots, "start a slot before the other",
+			"Puts it first in BOOT_ORDER and sets its counter to 3.", (*call).setPrimary},
+		{"report", "", 0, 0, "svg", true, "", "show the running boot step by step, and why earlier ones failed",
+			"Reads /run/minos/boot.json, and what failed boots left beside the boot state.", (*call).report},
+		{raucVerb, "get-primary|get-current|set-primary SLOT|get-state SLOT|set-state SLOT good|bad", 1, 3, "", true, "get-primary get-current set-primary get-state set-state", "be RAUC's custom bootloader backend",
+			"For boots in which init picked the slot, which RAUC cannot see on the kernel command line. RAUC gives its backend no word of ours: point bootloader-custom-backend at a link to minosctl that is called rauc-backend.", (*call).rauc},
+		{"completion", "bash", 1, 1, "", false, "bash", "print the completion for a shell", "", (*call).completion},
+		{"man", "", 0, 0, "", false, "", "print the man page", "", (*call).man},
+		{"version", "", 0, 0, "", false, "", "print the version", "", (*call).version},
+		{"help", "[VERB]", 0, 1, "", false, "VERBS", "explain minosctl, or one verb", "", (*call).helpVerb},
+	}
+}
+
+// option is a flag.
+type option struct {
+	name  string
+	value string // what follows it, "" for nothing
+	help  string
+	bind  func(*call) any // *bool or *string
+}
+
+func (o option) define(flags *flag.FlagSet, c *call) {
+	switch to := o.bind(c).(type) {
+	case *bool:
+		flags.BoolVar(to, o.name, false, o.help)
+	case *string:
+		flags.StringVar(to, o.name, "", o.help)
+	}
+}
+
+func options() []option {
+	return []option{
+		{"device", "FILE", "the partition of the boot state, or a file with its content", func(c *call) any { return &c.where.device }},
+		{"image", "FILE", "the image of a whole disk, or a disk that is not the running one", func(c *call) any { return &c.where.image }},
+		{"env", "OFFSET,SIZE[,OFFSET]", "where the environment lies there, as minos.bootstate= has it", func(c *call) any { return &c.where.env }},
+		{"json", "", "print JSON instead of a table", func(c *call) any { return &c.json }},
+		{"force", "", "mark it good although it is degraded and on trial", func(c *call) any { return &c.force }},
+		{"svg", "FILE", "draw the boot as a waterfall into FILE, - for standard output", func(c *call) any { return &c.svg }},
+	}
+}
+
+func findVerb(name string) (verb, bool) {
+	all := verbs()
+	i := slices.IndexFunc(all, func(v verb) bool { return v.name == name })
+	if i < 0 {
+		return verb{}, false
+	}
+	return all[i], true
+}
+
+func verbNames() string {
+	var names []string
+	for _, v := range verbs() {
+		names = append(names, v.name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// options are the flags that the verb knows.
+func (v verb) options() (known []option) {
+	names := strings.Fields(v.flags)
+	if v.atState {
+		names = append(names, strings.Fields(flagsOfAnyVerb)...)
+	}
+	for _, o := range options() {
+		if slices.Contains(names, o.name) {
+			known = append(known, o)
+		}
+	}
+	return known
+}
+
+// synopsis is how the verb is called, without the flags that say where the
+// boot state is.
+func (v verb) synopsis() string {
+	text := v.name
+	for _, o := range v.options() {
+		if !strings.Contains(" "+flagsOfAnyVerb+" ", " "+o.name+" ") {
+			text += " [" + o.spelled() + "]"
+		}
+	}
+	return strings.TrimSpace(text + " " + v.arguments)
+}
+
+func (o option) spelled() string { return strings.TrimSpace("--" + o.name + " " + o.value) }
+
+// help is the text about one verb.
+func (v verb) help() string {
+	text := "minosctl " + v.synopsis() + "\n\n" + strings.ToUpper(v.summary[:1]) + v.summary[1:] + ".\n"
+	if v.text != "" {
+		text += v.text + "\n"
+	}
+	if len(v.options()) > 0 {
+		text += "\n"
+	}
+	for _, o := range v.options() {
+		text += fmt.Sprintf("  %-27s  %s\n", o.spelled(), o.help)
+	}
+	return wrapAll(text)
+}
+
+func wrapAll(text string) string {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = wrap(lines[i], lineWidth)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// helpVerb explains the program, or one verb.
+func (c *call) helpVerb() error {
+	if len(c.args) == 1 {
+		v, ok := findVerb(c.args[0])
+		if !ok {
+			return usage("cannot explain %s: there is no such verb, but %s", c.args[0], verbNames())
+		}
+		fmt.Fprint(c.stdout, v.help())
+		return nil
+	}
+	text := "minosctl VERB [FLAGS] [ARGUMENTS]: which of a device's two systems is started\n\n"
+	for _, v := range verbs() {
+		text += fmt.Sprintf("  %-12s  %s\n", v.name, v.summary)
+	}
+	text += "\nWhere the boot state is: --device FILE, or --image FILE; else the partition that\n" +
+		"/run/minos/boot.json names; else that of /etc/fw_env.config.\n\n" +
+		"Exit status:\n" + exitTable() + "\nminosctl help VERB says more.\n"
+	fmt.Fprint(c.stdout, wrapAll(text))
+	return nil
+}
+
+// statuses are the exit statuses in words.
+func statuses() []string {
+	return []string{
+		statusOK:      "done, or there was nothing to do",
+		statusFailed:  "failed; one line says why",
+		statusUsage:   "called in a wrong way",
+		statusNoState: "there is no boot state here",
+		statusRefused: "refused: the slot is on trial and its boot is degraded",
+	}
+}
+
+func exitTable() (text string) {
+	for status, meaning := range statuses() {
+		text += fmt.Sprintf("  %d  %s\n", status, meaning)
+	}
+	return text
+}
+
+func (c *call) version() error {
+	_, err := fmt.Fprintln(c.stdout, callName, version)
+	return err
+}
