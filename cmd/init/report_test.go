@@ -32,6 +32,11 @@ func TestReportHasTheBootState(t *testing.T) {
 		start(k, mount.InOrder)
 		var report struct {
 			BootState place `json:"boot_state"`
+			Timeline  []struct {
+				Name  string
+				Began int64 `json:"began_us"`
+				At    int64 `json:"at_us"`
+			}
 		}
 		found := false
 		// The report is in the new root, whose /run was moved.
@@ -48,6 +53,11 @@ func TestReportHasTheBootState(t *testing.T) {
 		}
 		if diff := cmp.Diff(c.want, report.BootState); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+		for _, m := range report.Timeline {
+			if m.Began < report.Timeline[0].At || m.At < m.Began {
+				t.Errorf("%s: %+v in a timeline that began at %d", c.name, m, report.Timeline[0].At)
+			}
 		}
 	}
 }
