@@ -18,7 +18,6 @@ type device struct {
 	file  *os.File
 	start int64 // bytes from the start of the file
 	size  int64
-	part  int  // the number of the partition that was entered, 0 for none
 	plain bool // a file, and no block device
 }
 
@@ -39,6 +38,12 @@ func openDevice(name string, write bool) (*device, error) {
 	if err == nil {
 		d.plain = info.Mode().IsRegular()
 		d.size, err = file.Seek(0, io.SeekEnd)
+	}
+	if err == nil && write && !d.plain {
+		// The kernel opens a read-only device for writing, and refuses each write.
+		if readOnly, ioctlErr := unix.IoctlGetInt(int(file.Fd()), unix.BLKROGET); ioctlErr == nil && readOnly != 0 {
+			err = fmt.Errorf("%s is read-only", name)
+		}
 	}
 	if err != nil {
 		file.Close()

@@ -157,7 +157,6 @@ func (d *device) enter(name string) error {
 		return fmt.Errorf("cannot use the boot state in %s: partition %d ends at %d, and the image at %d; it was cut short", name, e.Number, e.Start+e.Size, d.size)
 	}
 	d.start, d.size = e.Start, e.Size
-	d.part = e.Number
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"hash/crc32"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -175,6 +176,12 @@ func TestNoTable(t *testing.T) {
 	loop := slices.Clone(disk)
 	link := 4096*512 + mbrTable + mbrEntrySize
 	copy(loop[link+8:], []byte{0, 0, 0, 0}) // the second table is the first again
+	backwards, _ := partitioned(t, namedGPT)
+	le.PutUint64(backwards[1024+128+40:], 4095) // the second partition ends before it starts
+	le.PutUint32(backwards[512+88:], crc32.ChecksumIEEE(backwards[1024:][:128*128]))
+	clear(backwards[512+16:][:4])
+	le.PutUint32(backwards[512+16:], crc32.ChecksumIEEE(backwards[512:][:92]))
+	clear(backwards[len(backwards)-512:])
 	cut := slices.Clone(disk)
 	clear(cut[4096*512+510 : 4096*512+512])
 	for _, c := range []struct {
@@ -186,6 +193,7 @@ func TestNoTable(t *testing.T) {
 		{"blank", make([]byte, 1<<20), true, ""},
 		{"nothing", nil, true, ""},
 		{"a FAT", fat, true, ""},
+		{"a partition that ends before it starts", backwards, false, "from block 4096 to 4095"},
 		{"a chain without end", loop, false, "no end"},
 		{"a logical partition without signature", cut, false, "no signature"},
 	} {
