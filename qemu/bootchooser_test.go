@@ -3,8 +3,10 @@ package qemu
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // newPickingCard is a card for a loader that knows of no slots.
@@ -120,10 +122,29 @@ func TestPickExhausted(t *testing.T) {
 		t.Errorf("the boot took %s, with a pause of 10 s in it", r.Took)
 	}
 	card.has(with("BOOT_EXHAUSTED=2")...)
-	card.PowerOnUntil("slot B is started after a pause of 1m0s")
+	// The line comes before the place of the next pause is stored, and nothing
+	// comes after it until the pause is over.
+	vm := start(t, card.machine())
+	if err := vm.Expect("slot B is started after a pause of 1m0s", stubDeadline); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(Scaled(20 * time.Second)); slices.Contains(card.Variables(atPrimary), "BOOT_EXHAUSTED=2") && time.Now().Before(deadline); {
+		time.Sleep(100 * time.Millisecond)
+	}
+	time.Sleep(time.Second) // the flush of the last write
+	if err := vm.kill(); err != nil {
+		t.Fatal(err)
+	}
 	card.has(with("BOOT_EXHAUSTED=3")...)
 	before := card.State(atPrimary, 8*mib)
-	card.PowerOnUntil("slot B is started after a pause of 5m0s")
+	vm = start(t, card.machine())
+	if err := vm.Expect("slot B is started after a pause of 5m0s", stubDeadline); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(5 * time.Second)
+	if err := vm.kill(); err != nil {
+		t.Fatal(err)
+	}
 	if !bytes.Equal(before, card.State(atPrimary, 8*mib)) {
 		t.Error("the last pause was written again")
 	}

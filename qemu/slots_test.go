@@ -203,7 +203,7 @@ func checkWholeReport(t *testing.T, report bootJSON) {
 		roles = append(roles, strings.Join([]string{r.Name, r.Device, r.FSType, r.MountedAt, r.State}, " "))
 	}
 	want := []string{
-		"rootfs-a /dev/vda6 ext4 /run/initramfs/rootfs ok", "overlay /dev/vda3 ext4 /run/initramfs/overlay ok",
+		"rootfs-a /dev/vda6 ext4 /run/initramfs/rootfs ok", "bootstate /dev/vda9   ok", "overlay /dev/vda3 ext4 /run/initramfs/overlay ok",
 		"data /dev/vda4 ext4 /data ok", "boot /dev/vda1 vfat /boot/firmware ok",
 	}
 	if diff := cmp.Diff(want, roles); diff != "" {

@@ -62,6 +62,7 @@ func rolesAfter(roles []report.Role, built mount.Built) (after []report.Role) {
 	for _, role := range roles {
 		i := slices.IndexFunc(built.Outcomes, func(o mount.Outcome) bool { return o.Step == role.Name })
 		switch {
+		case role.MountedAt == "": // read, and never mounted
 		case i < 0:
 			role.State, role.MountedAt = "not used", ""
 		case built.Outcomes[i].Err != nil:
