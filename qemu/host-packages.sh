@@ -52,7 +52,7 @@ fsck.vfat:dosfstools
 "
 fi
 if [ "${1:-}" = bench ]; then
-	needed="$needed e2fsck:e2fsprogs"
+	needed="$needed e2fsck:e2fsprogs mkenvimage:u-boot-tools"
 fi
 
 # Where Debian keeps programs that are not in an ordinary user's PATH.

@@ -13,6 +13,8 @@ import (
 // finishing line in front of it, after one boot of init and a clean end.
 func settledDisk(progress *qemu.Progress, dir string, p programs, t track, first variant) (string, error) {
 	disk := qemu.StubDisk(p.stub)
+	// A bootloader has left one, and init reads it.
+	disk.BootState.Content = qemu.FreshEnvironment("A", "B")
 	for _, slot := range []*qemu.Partition{&disk.RootFSA, &disk.RootFSB} {
 		rootfs := slot.Content.(qemu.Ext4)
 		rootfs.Tree = rootfs.Tree.With(
