@@ -13,8 +13,12 @@ INITRAMFS = $(GO) run ./initramfs -arch $(ARCH) -out out/$(ARCH)
 help:
 	@echo 'make run        boot the demo system in QEMU, to its login prompt'
 	@echo '                FRESH=1 a new disk, SLOT=B makes B the first, DEBUG=1 the debug image,'
-	@echo '                APPEND="…" more words for the kernel command line'
+	@echo '                APPEND="…" more words for the kernel command line,'
+	@echo '                BUNDLE=FILE an update, on a second disk with the label "updates"'
+	@echo 'make bundle     an update for the demo, to be installed by RAUC: OUT=out/demo/update.raucb'
+	@echo '                (docs/updates.md)'
 	@echo 'make test       everything that has to hold before a change lands'
+	@echo 'make test-all   the same, and the stories that take long'
 	@echo 'make check      the fast part of it: form, rules, tests without a machine'
 	@echo 'make bench      what init costs, beside a floor in C and a shell script (docs/speed.md);'
 	@echo '                BENCH_ROUNDS=7 boots of each, BENCH_APPEND="…" more words for the kernel'
@@ -44,9 +48,17 @@ run: DEMO_IMAGES = $(if $(DEBUG),-debug-only,-release-only)
 run: demo-initramfs
 	@INITRAMFS=out/arm64/$(if $(DEBUG),initramfs-debug,initramfs-shared).cpio.lz4 $(GO) run ./qemu/demo run
 
+.PHONY: bundle
+bundle: host-packages
+	@$(GO) run ./qemu/demo bundle $(or $(OUT),out/demo/update.raucb)
+
 .PHONY: test
 test: test-packages check demo-initramfs
 	$(GO) test -timeout 60m ./...
+
+.PHONY: test-all
+test-all: test-packages check demo-initramfs
+	MINOS_TEST_ALL=1 $(GO) test -timeout 120m ./...
 
 .PHONY: check
 check:

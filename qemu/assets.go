@@ -12,6 +12,8 @@ type Debian struct {
 	Image          string // the kernel, which QEMU and U-Boot load
 	KernelSquashFS string // the same for a kernel slot
 	Modules        string // its lib/modules/VERSION directory
+	OSRelease      string // the text of the root filesystem's os-release
+	Authority      string // PEM certificate that updates are signed under
 }
 
 // Debian returns the Debian assets and makes them first where they are missing.
@@ -24,12 +26,25 @@ func (c *Cache) Debian() (Debian, error) {
 	if err != nil {
 		return Debian{}, err
 	}
-	return Debian{
+	debian := Debian{
 		RootFS:         filepath.Join(dir, "rootfs.tar"),
 		Image:          filepath.Join(dir, "Image"),
 		KernelSquashFS: filepath.Join(dir, "kernel.squashfs"),
 		Modules:        filepath.Join(dir, "lib/modules", version),
-	}, nil
+	}
+	if debian.OSRelease, err = osRelease(debian.RootFS); err != nil {
+		return Debian{}, err
+	}
+	keys, err := c.UpdateKeys()
+	if err != nil {
+		return Debian{}, err
+	}
+	authority, err := os.ReadFile(keys.Authority)
+	if err != nil {
+		return Debian{}, fmt.Errorf("cannot read the certificate for updates: %w", err)
+	}
+	debian.Authority = string(authority)
+	return debian, nil
 }
 
 // FullKernel returns Debian's kernel with the drivers of boards, its Image and
@@ -72,13 +87,28 @@ const rootfsUUID = "6d696e6f-7300-4000-8000-000000000006"
 // DebianDisk is the recipe of the demo disk: Debian in both slots, each of which
 // says its name in /etc/minos-slot. The slots have one size, and room for an
 // update that is twice as large.
-func DebianDisk(d Debian) Disk {
+func DebianDisk(d Debian) Disk { return debianDisk(d, false) }
+
+// debianDisk is the demo disk with an MBR or a GPT.
+func debianDisk(d Debian, gpt bool) Disk {
 	disk := emptyDisk(0x6d696e6f)
-	disk.RootFSA = rootfs(512, Tree{Base: d.RootFS}, "A")
-	disk.RootFSB = rootfs(512, Tree{Base: d.RootFS}, "B")
+	disk.GPT = gpt
+	disk.RootFSA.MiB, disk.RootFSB.MiB = 512, 512 // names of devices follow from what partitions there are
+	tree := debianTree(disk, d, DemoVersion)
+	disk.RootFSA = rootfs(512, tree, "A")
+	disk.RootFSB = rootfs(512, tree, "B")
 	disk.KernelA.Content = Copy{File: d.KernelSquashFS}
 	disk.KernelB.Content = Copy{File: d.KernelSquashFS}
+	disk.BootState.Content = FreshEnvironment("A", "B")
 	return disk
+}
+
+// debianTree is the demo's root filesystem, in a version of the whole image.
+func debianTree(disk Disk, d Debian, version string) Tree {
+	return Tree{Base: d.RootFS}.With(raucFiles(disk, d.Authority)...).With(
+		Text("usr/lib/os-release", fmt.Sprintf("%sIMAGE_ID=%s\nIMAGE_VERSION=%s\n", d.OSRelease, raucCompatible, version)),
+		Text("etc/minos-version", version+"\n"),
+	)
 }
 
 // StubDisk is the recipe of a small disk with the stub real init, an executable,
@@ -90,8 +120,15 @@ func StubDisk(stub string) Disk {
 	return disk
 }
 
+// rootfs is a root filesystem that can be told from its twin by a file with the
+// slot's name.
 func rootfs(size int, tree Tree, slot string) Partition {
-	return Partition{MiB: size, Content: Ext4{Label: "rootfs", UUID: rootfsUUID, Tree: tree.With(Text("etc/minos-slot", slot+"\n"))}}
+	return anyRootFS(size, tree.With(Text("etc/minos-slot", slot+"\n")))
+}
+
+// anyRootFS is a root filesystem for either slot.
+func anyRootFS(size int, tree Tree) Partition {
+	return Partition{MiB: size, Content: Ext4{Label: "rootfs", UUID: rootfsUUID, Tree: tree}}
 }
 
 // StubTree is the root filesystem around the stub real init: it, and the mount

@@ -56,6 +56,20 @@ func (d Disk) WithBoot(kernel Content, files []File) Disk {
 	return d
 }
 
+// CopyBootable copies an image of the disk as it was before WithBoot, and adds
+// what WithBoot adds.
+func (d Disk) CopyBootable(pristine, image string) error {
+	if err := CopyImage(image, pristine); err != nil {
+		return err
+	}
+	for _, partition := range []string{"boot", "kernel-a", "kernel-b", "bootstate"} {
+		if err := d.Install(partition, image); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // PutBootFiles copies files to the boot partition of an image, over what has
 // their names, and leaves everything else there.
 func (d Disk) PutBootFiles(image string, files []File) error {

@@ -17,6 +17,8 @@ mcopy:mtools
 mkfs.vfat:dosfstools
 mke2fs:e2fsprogs
 mksquashfs:squashfs-tools
+rauc:rauc
+openssl:openssl
 mkimage:u-boot-tools
 mkenvimage:u-boot-tools
 fw_setenv:libubootenv-tool

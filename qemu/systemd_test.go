@@ -49,10 +49,16 @@ func (term Terminal) talk(expect, send string, within time.Duration) {
 // its exit status.
 func (term Terminal) Run(command string) (output, status string) {
 	term.t.Helper()
+	return term.RunWithin(command, commandDeadline)
+}
+
+// RunWithin is Run for a command that takes longer.
+func (term Terminal) RunWithin(command string, within time.Duration) (output, status string) {
+	term.t.Helper()
 	if err := term.vm.Send(command + "\nprintf 'status %d.\\n' $?\n"); err != nil {
 		term.t.Fatal(err)
 	}
-	match, err := term.vm.ExpectRegexp(regexp.MustCompile(`(?s)(.*)status (\d+)\.\n`), commandDeadline)
+	match, err := term.vm.ExpectRegexp(regexp.MustCompile(`(?s)(.*)status (\d+)\.\n`), within)
 	if err != nil {
 		term.t.Fatal(err)
 	}

@@ -1,9 +1,11 @@
 // Command demo boots the demo disk in QEMU, with the console on this terminal.
 //
 //	demo kernel   makes what the demo needs; prints KERNEL= and MODULES= for a shell
+//	demo bundle FILE   writes the demo's update, a RAUC bundle
 //	demo run      boots through U-Boot; FRESH=1 starts over with a new disk,
 //	              SLOT=B makes that slot the first, APPEND adds words to the
-//	              kernel command line, INITRAMFS names another initramfs
+//	              kernel command line, INITRAMFS names another initramfs,
+//	              BUNDLE is an update to be had in the machine
 //
 // It is run from the top of the repository.
 package main
@@ -37,13 +39,37 @@ func demo(args []string) error {
 	if err != nil {
 		return err
 	}
-	switch strings.Join(args, " ") {
-	case "kernel":
+	switch {
+	case len(args) == 1 && args[0] == "kernel":
 		return printKernel(cache)
-	case "run":
+	case len(args) == 2 && args[0] == "bundle":
+		return writeBundle(cache, args[1])
+	case len(args) == 1 && args[0] == "run":
 		return boot(cache)
 	}
-	return errors.New("usage: demo kernel | demo run")
+	return errors.New("usage: demo kernel | demo bundle FILE | demo run")
+}
+
+// writeBundle leaves the demo's update where the user wants it, and says what to
+// do with it.
+func writeBundle(cache *qemu.Cache, file string) error {
+	bundle, err := cache.DemoUpdate()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return fmt.Errorf("cannot make a place for the update: %w", err)
+	}
+	if err := qemu.CopyImage(file, bundle); err != nil {
+		return err
+	}
+	fmt.Printf(`%[1]s is version %[2]s of the demo. To install it:
+  make run BUNDLE=%[1]s
+and in the machine
+  mount LABEL=updates /mnt && rauc install /mnt/%[3]s && reboot
+The machine ends there; make run starts it again, from the other slot.
+`, file, qemu.UpdateVersion, filepath.Base(file))
+	return nil
 }
 
 func printKernel(cache *qemu.Cache) error {
@@ -86,7 +112,15 @@ func boot(cache *qemu.Cache) error {
 			return err
 		}
 	}
-	path, argv, err := qemu.Machine{Firmware: uboot, Drives: []qemu.Drive{{File: disk, Keep: true}}}.Interactive()
+	drives := []qemu.Drive{{File: disk, Keep: true}}
+	if bundle := os.Getenv("BUNDLE"); bundle != "" {
+		updates := filepath.Join(diskDir, "updates.img")
+		if err := qemu.WriteUpdates(updates, bundle); err != nil {
+			return err
+		}
+		drives = append(drives, qemu.Drive{File: updates, ReadOnly: true})
+	}
+	path, argv, err := qemu.Machine{Firmware: uboot, Drives: drives}.Interactive()
 	if err != nil {
 		return err
 	}
@@ -146,13 +180,8 @@ func demoDisk(cache *qemu.Cache, initramfs string) (string, error) {
 	if err := os.RemoveAll(origin); err != nil {
 		return "", fmt.Errorf("cannot start over: %w", err)
 	}
-	if err := qemu.CopyImage(disk, pristine); err != nil {
+	if err := recipe.CopyBootable(pristine, disk); err != nil {
 		return "", err
-	}
-	for _, partition := range []string{"boot", "kernel-a", "kernel-b", "bootstate"} {
-		if err := recipe.Install(partition, disk); err != nil {
-			return "", err
-		}
 	}
 	if err := os.WriteFile(origin, []byte(made), 0o644); err != nil {
 		return "", fmt.Errorf("cannot note where the demo disk came from: %w", err)
