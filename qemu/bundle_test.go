@@ -72,6 +72,14 @@ parent=kernel.1
 	}
 }
 
+// noise is bytes that cannot be compressed, always the same: a bundle has at
+// least 4 KiB.
+func noise(n int) []byte {
+	data := make([]byte, n)
+	rand.NewChaCha8([32]byte{}).Read(data)
+	return data
+}
+
 // A bundle holds what it was made of, RAUC accepts it with the keyring of its
 // keys, and with no other.
 func TestBundle(t *testing.T) {
@@ -83,10 +91,7 @@ func TestBundle(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	kernel, root := make([]byte, 10_000), make([]byte, 20_000)
-	random := rand.NewChaCha8([32]byte{})
-	random.Read(kernel)
-	random.Read(root)
+	kernel, root := noise(10_000), noise(20_000)
 	bundle := filepath.Join(t.TempDir(), "test.raucb")
 	recipe := Bundle{Version: "7", Kernel: Bytes(kernel), RootFS: Partition{MiB: 1, Content: Bytes(root)}}
 	for range 2 { // the second takes the place of the first

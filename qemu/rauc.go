@@ -114,13 +114,14 @@ func (d Disk) device(partition string) string {
 	return fmt.Sprintf("/dev/vda%d", ranges[i].Number)
 }
 
-// raucMarkGood is a unit as RAUC's manual proposes one. It has nothing to do
-// where no bootloader named a slot.
+// raucMarkGood has nothing to do where no bootloader named a slot. It does not
+// require rauc.service, which D-Bus starts: a unit's requirements are started
+// even when its own condition does not hold, and without a slot RAUC's service
+// fails.
 const raucMarkGood = `[Unit]
 Description=Mark the running slot good (RAUC)
 ConditionKernelCommandLine=rauc.slot
-After=multi-user.target rauc.service
-Requires=rauc.service
+After=multi-user.target
 
 [Service]
 Type=oneshot
