@@ -44,12 +44,13 @@ demo-initramfs: host-packages
 		$(GO) run ./initramfs -arch arm64 -out out/arm64 -modules "$$MODULES" $(DEMO_IMAGES)
 
 .PHONY: run
-run: DEMO_IMAGES = $(if $(DEBUG),-debug-only,-release-only)
+run: DEMO_IMAGES = $(if $(DEBUG),,-release-only)
 run: demo-initramfs
 	@INITRAMFS=out/arm64/$(if $(DEBUG),initramfs-debug,initramfs-shared).cpio.lz4 $(GO) run ./qemu/demo run
 
 .PHONY: bundle
-bundle: host-packages
+bundle: DEMO_IMAGES = -release-only
+bundle: demo-initramfs
 	@$(GO) run ./qemu/demo bundle $(or $(OUT),out/demo/update.raucb)
 
 .PHONY: test

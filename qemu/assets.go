@@ -99,7 +99,6 @@ func debianDisk(d Debian, gpt bool) Disk {
 	disk.RootFSB = rootfs(512, tree, "B")
 	disk.KernelA.Content = Copy{File: d.KernelSquashFS}
 	disk.KernelB.Content = Copy{File: d.KernelSquashFS}
-	disk.BootState.Content = FreshEnvironment("A", "B")
 	return disk
 }
 

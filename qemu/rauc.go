@@ -1,6 +1,7 @@
 package qemu
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,7 +24,7 @@ type UpdateKeys struct {
 // UpdateKeys returns the demo's keys and makes them first where they are
 // missing. It needs openssl.
 func (c *Cache) UpdateKeys() (UpdateKeys, error) {
-	dir, err := c.Get("update-keys", "1 "+updateKeysScript, func(dir string) error {
+	dir, err := c.Get("keys", "1 "+updateKeysScript, func(dir string) error {
 		return run(strings.NewReader(updateKeysConfig), "sh", "-euc", updateKeysScript, "sh", dir)
 	})
 	if err != nil {
@@ -75,10 +76,56 @@ func raucFiles(d Disk, authority string) []File {
 		Text("etc/rauc/system.conf", raucConfiguration(d)),
 		{Name: "etc/rauc/keyring.pem", Mode: 0o644, Data: authority},
 		Text("etc/fw_env.config", fmt.Sprintf("%s 0x0000 %#x\n", d.device("bootstate"), environmentSize)),
-		Text("etc/systemd/system/rauc-mark-good.service", raucMarkGood),
-		Dir("etc/systemd/system/multi-user.target.wants"),
-		Link("etc/systemd/system/multi-user.target.wants/rauc-mark-good.service", "../rauc-mark-good.service"),
+		Dir("usr/lib/minos"), Dir(wanted), // for what is put there later
 	}
+}
+
+const (
+	systemUnits = "etc/systemd/system"
+	wanted      = systemUnits + "/multi-user.target.wants"
+)
+
+// Minosctl is the tool for the device, as it was built.
+type Minosctl struct {
+	Program    string
+	Repository string // top of this module, where its units are
+}
+
+// files are the tool, under the name that RAUC's custom backend has too.
+func (m Minosctl) files() []File {
+	return []File{
+		{Name: "usr/sbin/minosctl", Mode: 0o755, From: m.Program},
+		Link("usr/lib/minos/rauc-backend", "/usr/sbin/minosctl"),
+	}
+}
+
+// Install puts minosctl into both root filesystems of an image, and lets it mark
+// the slot good that came up. The image is a copy of a demo disk.
+func (m Minosctl) Install(d Disk, image string) error {
+	files := append(m.files(),
+		File{Name: systemUnits + "/minos-mark-good.service", Mode: 0o644, From: m.unit("minos-mark-good.service")},
+		Link(wanted+"/minos-mark-good.service", "../minos-mark-good.service"))
+	return errors.Join(d.PutFiles("rootfs-a", image, files...), d.PutFiles("rootfs-b", image, files...))
+}
+
+func (m Minosctl) unit(name string) string {
+	return filepath.Join(m.Repository, "cmd/minosctl/dist", name)
+}
+
+// raucMarksGood are the files with which RAUC, and not our own unit, marks the
+// slot good; minosctl notes which slot that was.
+func raucMarksGood() []File {
+	return []File{
+		Text(systemUnits+"/rauc-mark-good.service", raucMarkGood),
+		Link(wanted+"/rauc-mark-good.service", "../rauc-mark-good.service"),
+		Dir(systemUnits + "/rauc-mark-good.service.d"),
+	}
+}
+
+// filesBesideRAUC are the tool and the note, for a root filesystem with the
+// files of raucMarksGood.
+func (m Minosctl) filesBesideRAUC() []File {
+	return append(m.files(), File{Name: systemUnits + "/rauc-mark-good.service.d/minos.conf", Mode: 0o644, From: m.unit("rauc-mark-good.conf")})
 }
 
 // raucConfiguration is RAUC's system.conf: two slots of two partitions each,

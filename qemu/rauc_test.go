@@ -19,6 +19,20 @@ const installDeadline = 5 * time.Minute
 type DebianCard struct {
 	Card
 	updates string // image
+	// direct is a machine that loads a kernel itself, instead of U-Boot.
+	direct *Machine
+}
+
+// powered is the machine with the card, and the updates on a second disk.
+func (c *DebianCard) powered() Machine {
+	m := c.machine()
+	if c.direct != nil {
+		drives := m.Drives
+		m = *c.direct
+		m.Drives = drives
+	}
+	m.Drives = append(m.Drives, Drive{File: c.updates, ReadOnly: true})
+	return m
 }
 
 // newDebianCard makes a demo disk as make run has it, or the same with a GPT.
@@ -45,6 +59,9 @@ func newDebianCard(t *testing.T, gpt bool, bundles ...string) *DebianCard {
 	} else {
 		err = card.disk.CopyBootable(suite.demo, card.image)
 	}
+	if err == nil {
+		err = minosctl(t).Install(card.disk, card.image)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,9 +75,7 @@ func newDebianCard(t *testing.T, gpt bool, bundles ...string) *DebianCard {
 // use sends last. The machine has to end as wanted.
 func (c *DebianCard) Session(want Ending, last string, use func(Terminal)) {
 	c.t.Helper()
-	m := c.machine()
-	m.Drives = append(m.Drives, Drive{File: c.updates, ReadOnly: true})
-	r := runMachine(c.t, m, func(t *testing.T, vm *VM) {
+	r := runMachine(c.t, c.powered(), func(t *testing.T, vm *VM) {
 		term := login(t, vm)
 		term.says("systemctl is-system-running --wait", "running")
 		t.Logf("the system was up after %s", time.Since(vm.Started).Round(time.Second))
@@ -72,6 +87,12 @@ func (c *DebianCard) Session(want Ending, last string, use func(Terminal)) {
 	if r.Ending != want {
 		c.t.Errorf("the machine ended with %s, want %s", r.Ending, want)
 	}
+}
+
+// minosctl is the tool that was built with the initramfs.
+func minosctl(t *testing.T) Minosctl {
+	t.Helper()
+	return Minosctl{Program: initramfs(t, "minosctl"), Repository: ".."}
 }
 
 // holds fails unless the environment has exactly these variables, sorted. Its
@@ -134,7 +155,8 @@ func (term Terminal) status(booted, next, stateA, stateB string) {
 
 // An update and what may become of it, by the real programs. RAUC installs a new
 // version into B; it boots, says that it is the new one, and is marked good; what
-// A's user had changed stays A's. From there RAUC installs something into A that
+// A's user had changed stays A's. On the fresh disk our own unit marks the slot
+// good, in the update RAUC's does. From there RAUC installs something into A that
 // is signed and whole, and does not boot: after three attempts B is back, and
 // nobody has touched the machine.
 func TestRAUCUpdateAndFallback(t *testing.T) {
@@ -144,6 +166,7 @@ func TestRAUCUpdateAndFallback(t *testing.T) {
 		term.says("cat /etc/minos-version /etc/minos-slot", "1\nA")
 		term.says("uname -r", `.*-cloud-arm64`)
 		term.says("grep ^IMAGE_ /etc/os-release", "IMAGE_ID=minos-demo\nIMAGE_VERSION=1")
+		term.says("systemctl is-active minos-mark-good.service", "active")
 		term.status("A", "kernel.0", "good", "good")
 		term.says("echo mine >/etc/mine && sync", "")
 		term.says(onUpdates("rauc install /mnt/foreign.raucb"), ".*signature verification failed.*")
@@ -151,7 +174,7 @@ func TestRAUCUpdateAndFallback(t *testing.T) {
 		term.install("update.raucb")
 		term.status("A", "kernel.1", "good", "good")
 	})
-	card.holds("BOOT_A_FROM=3", "BOOT_A_LEFT=3", "BOOT_A_NOW=2", "BOOT_B_LEFT=3", "BOOT_ORDER=B A")
+	card.holds("BOOT_A_FROM=3", "BOOT_A_LEFT=3", "BOOT_A_NOW=2", "BOOT_B_LEFT=3", "BOOT_GOOD=A", "BOOT_ORDER=B A")
 	card.Session(Reset, "reboot", func(term Terminal) {
 		term.says("cat /etc/minos-version", "2")
 		term.says("uname -r", `[0-9.]+\+deb13-arm64`)
@@ -161,17 +184,20 @@ func TestRAUCUpdateAndFallback(t *testing.T) {
 		term.says("cat /run/initramfs/overlay/a/upper/etc/mine", "mine")
 		term.says(`find /run/initramfs/overlay/a -newerct "$(uptime -s)"`, "")
 		term.says("systemctl --failed --no-legend --plain", "")
+		term.says("systemctl is-active rauc-mark-good.service", "active")
 		term.status("B", "kernel.1", "good", "good")
+		term.says("minosctl status", ".*Running +slot B, whole.*Starts next +slot B: .*  A +standby +3\n  B +good +3 +running, starts next.*")
 		term.install("broken.raucb")
 		term.status("B", "kernel.0", "good", "good")
 	})
-	card.holds("BOOT_A_FROM=3", "BOOT_A_LEFT=3", "BOOT_A_NOW=2", "BOOT_B_FROM=3", "BOOT_B_LEFT=3", "BOOT_B_NOW=2", "BOOT_ORDER=A B")
+	card.holds("BOOT_A_FROM=3", "BOOT_A_LEFT=3", "BOOT_A_NOW=2", "BOOT_B_FROM=3", "BOOT_B_LEFT=3", "BOOT_B_NOW=2", "BOOT_GOOD=B", "BOOT_ORDER=A B")
 	for range 3 {
 		card.PowerOn().failed(t, "init", "/sbin/init")
 	}
 	card.Session(PowerOff, "poweroff", func(term Terminal) {
 		term.says("cat /etc/minos-version", "2")
 		term.status("B", "kernel.1", "bad", "good")
+		term.says("minosctl status", ".*Starts next +slot B: .*  A +exhausted +0\n +last failure: init: cannot start slot A: the root filesystem has no ini.*  B +good +3 +running, starts next.*")
 	})
 }
 
@@ -192,6 +218,35 @@ func TestRAUCFallbackOnGPT(t *testing.T) {
 	card.PowerOnUntil("minos: OK layout=slots slot=A ")
 }
 
+// The bootloader knows nothing of slots: init picks and counts, and RAUC sees the
+// slot through its custom backend, which is minosctl. The harness loads one
+// kernel, whatever slot it is for.
+func TestRAUCWhenInitPicks(t *testing.T) {
+	takesLong(t)
+	t.Parallel()
+	card := newDebianCard(t, false, brokenBundle(t))
+	configuration := strings.Replace(raucConfiguration(card.disk), "bootloader=uboot", "bootloader=custom", 1) +
+		"\n[handlers]\nbootloader-custom-backend=/usr/lib/minos/rauc-backend\n"
+	if err := card.disk.PutFiles("rootfs-a", card.image, Text("etc/rauc/system.conf", configuration)); err != nil {
+		t.Fatal(err)
+	}
+	card.direct = &Machine{Kernel: machines(t).debian.Image, Initramfs: initramfs(t, "initramfs.cpio.lz4"), Append: []string{"panic=-1"}}
+	card.Session(Reset, "reboot", func(term Terminal) {
+		term.says("grep -c rauc.slot /proc/cmdline", "0")
+		term.says("systemctl is-active minos-mark-good.service", "active")
+		term.status("A", "kernel.0", "good", "good")
+		term.install("broken.raucb")
+		term.status("A", "kernel.1", "good", "good")
+	})
+	for range 3 {
+		runMachine(t, card.powered(), nil, stubDeadline).failed(t, "init", "/sbin/init")
+	}
+	vm := start(t, card.powered())
+	if err := vm.Expect("minos: OK layout=slots slot=A ", stubDeadline); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // takesLong leaves a test to make test-all.
 func takesLong(t *testing.T) {
 	t.Helper()
@@ -208,11 +263,11 @@ func updateBundle(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bundle, err := cache.DemoUpdate()
-	if err != nil {
+	file := filepath.Join(t.TempDir(), "update.raucb")
+	if err := cache.WriteDemoUpdate(file, minosctl(t)); err != nil {
 		t.Fatal(err)
 	}
-	return bundle
+	return file
 }
 
 // brokenBundle is an update with a good signature whose root filesystem has no

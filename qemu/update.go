@@ -19,45 +19,64 @@ const (
 	UpdateVersion = "2"
 )
 
-// DemoUpdate returns an update for the demo, a RAUC bundle, and makes it first
-// where it is missing. Everything is new in it: it has another release of the
-// kernel, with its own modules, another os-release and another
-// /etc/minos-version. Its root filesystem has the label and the UUID of the one
-// that it replaces.
-func (c *Cache) DemoUpdate() (string, error) {
+// WriteDemoUpdate makes an update for the demo, a RAUC bundle. Everything is new
+// in it: it has another release of the kernel, with its own modules, another
+// os-release and another /etc/minos-version; and RAUC marks the slot good, where
+// our own unit does on a fresh disk. Its root filesystem has the label and the
+// UUID of the one that it replaces.
+func (c *Cache) WriteDemoUpdate(file string, tool Minosctl) error {
+	full, err := c.FullKernel()
+	if err != nil {
+		return err
+	}
+	keys, err := c.UpdateKeys()
+	if err != nil {
+		return err
+	}
+	kernel, err := c.updateKernel(full)
+	if err != nil {
+		return err
+	}
+	root, err := c.updateRootFS(full)
+	if err != nil {
+		return err
+	}
+	return c.Progress.Step("making the demo's update (about 10 s)", func() error {
+		return Bundle{
+			Version: UpdateVersion, Kernel: Copy{File: kernel},
+			RootFS: Partition{MiB: updateMiB, Content: With{Copy{File: root}, tool.filesBesideRAUC()}},
+		}.Write(file, keys)
+	})
+}
+
+// updateMiB is the size of the update's root filesystem: less than that of its
+// partition.
+const updateMiB = 256
+
+// updateRootFS is the image of the update's root filesystem, without what is
+// built from this module.
+func (c *Cache) updateRootFS(kernel Debian) (string, error) {
 	debian, err := c.Debian()
 	if err != nil {
 		return "", err
 	}
-	full, err := c.FullKernel()
-	if err != nil {
-		return "", err
-	}
-	keys, err := c.UpdateKeys()
-	if err != nil {
-		return "", err
-	}
-	kernel, err := c.updateKernel(full)
-	if err != nil {
-		return "", err
-	}
-	tree := debianTree(DebianDisk(debian), debian, UpdateVersion)
-	recipe := fmt.Sprintf("1 %s %+v %s %q", kernel, tree, full.Modules, updateModules())
-	dir, err := c.Get("update", recipe, func(dir string) error {
-		return c.Progress.Step("making the demo's update (about 40 s)", func() error {
-			modules, err := pickModules(dir, full.Modules)
+	tree := debianTree(DebianDisk(debian), debian, UpdateVersion).With(raucMarksGood()...)
+	recipe := fmt.Sprintf("1 %+v %s %q", tree, kernel.Modules, updateModules())
+	dir, err := c.Get("update-rootfs", recipe, func(dir string) error {
+		return c.Progress.Step("making the root filesystem of the demo's update (about 10 s)", func() error {
+			modules, err := pickModules(dir, kernel.Modules)
 			if err != nil {
 				return err
 			}
 			tree.Remove = append(slices.Clone(tree.Remove), "usr/lib/modules")
-			bundle := Bundle{Version: UpdateVersion, Kernel: Copy{File: kernel}, RootFS: anyRootFS(256, tree.With(modules...))}
-			return errors.Join(bundle.Write(filepath.Join(dir, "update.raucb"), keys), os.RemoveAll(filepath.Join(dir, "lib")))
+			root := anyRootFS(updateMiB, tree.With(modules...)).Content
+			return errors.Join(root.Make(filepath.Join(dir, "rootfs.ext4"), updateMiB*mib), os.RemoveAll(filepath.Join(dir, "lib")))
 		})
 	})
 	if err != nil {
-		return "", fmt.Errorf("cannot make the demo's update: %w", err)
+		return "", fmt.Errorf("cannot make the root filesystem of the demo's update: %w", err)
 	}
-	return filepath.Join(dir, "update.raucb"), nil
+	return filepath.Join(dir, "rootfs.ext4"), nil
 }
 
 // updateKernel is the kernel slot of the update. The archive of its modules is

@@ -27,6 +27,11 @@ const (
 	modulesArchive   = "out/arm64/modules.cpio.lz4"
 )
 
+// minosctl is the tool that was built with the initramfs.
+func minosctl() qemu.Minosctl {
+	return qemu.Minosctl{Program: "out/arm64/minosctl", Repository: "."}
+}
+
 func main() {
 	if err := demo(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -50,17 +55,13 @@ func demo(args []string) error {
 	return errors.New("usage: demo kernel | demo bundle FILE | demo run")
 }
 
-// writeBundle leaves the demo's update where the user wants it, and says what to
+// writeBundle makes the demo's update where the user wants it, and says what to
 // do with it.
 func writeBundle(cache *qemu.Cache, file string) error {
-	bundle, err := cache.DemoUpdate()
-	if err != nil {
-		return err
-	}
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return fmt.Errorf("cannot make a place for the update: %w", err)
 	}
-	if err := qemu.CopyImage(file, bundle); err != nil {
+	if err := cache.WriteDemoUpdate(file, minosctl()); err != nil {
 		return err
 	}
 	fmt.Printf(`%[1]s is version %[2]s of the demo. To install it:
@@ -181,6 +182,9 @@ func demoDisk(cache *qemu.Cache, initramfs string) (string, error) {
 		return "", fmt.Errorf("cannot start over: %w", err)
 	}
 	if err := recipe.CopyBootable(pristine, disk); err != nil {
+		return "", err
+	}
+	if err := minosctl().Install(recipe, disk); err != nil {
 		return "", err
 	}
 	if err := os.WriteFile(origin, []byte(made), 0o644); err != nil {
