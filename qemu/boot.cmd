@@ -17,6 +17,12 @@
 # are how many attempts a run of them began with and what the last one left: so
 # init knows the last of several from an only one.
 #
+# Boot files are this script, initramfs.cpio.lz4, and devicetree.dtb where the
+# firmware's is not to be taken. Set 0 is at the top of the boot partition; boot-1
+# and boot-2 may each hold another whole set. BOOT_FILES says which of these is
+# current, BOOT_FILES_TRY which is to be tried once. U-Boot starts the script at
+# the top, which starts that of the set, with the set's number in m_files.
+#
 # Two kinds of variables. name=value is one of the shell and stays; what setenv,
 # setexpr, part, load and import set is in the environment and comes first where
 # names are equal. So no name here is both. All of the shell's begin with m_.
@@ -25,6 +31,8 @@ m_if=${devtype}
 m_dev=${devnum}
 m_boot=${distro_bootpart}
 if test -z "${m_boot}"; then m_boot=1; fi
+m_dir=
+if test "${m_files}" = 1 -o "${m_files}" = 2; then m_dir=boot-${m_files}/; fi
 m_fdt=${fdt_addr}
 if test -z "${m_fdt}"; then m_fdt=${fdtcontroladdr}; fi
 
@@ -117,6 +125,8 @@ m_bfrom=
 m_bnow=
 m_good=
 m_exhausted=
+m_current=
+m_trial=
 if test -n "${m_state}"; then
 	env export -b ${m_own}
 	m_ownsize=${filesize}
@@ -130,6 +140,8 @@ if test -n "${m_state}"; then
 	m_bnow="${BOOT_B_NOW}"
 	m_good="${BOOT_GOOD}"
 	m_exhausted="${BOOT_EXHAUSTED}"
+	m_current="${BOOT_FILES}"
+	m_trial="${BOOT_FILES_TRY}"
 	env import -d -b ${m_own} ${m_ownsize}
 fi
 m_first=
@@ -148,17 +160,34 @@ if test -z "${m_aleft}"; then m_aleft=3; fi
 if test -z "${m_bleft}"; then m_bleft=3; fi
 if test "${m_good}" != A -a "${m_good}" != B; then m_good=${m_first}; fi
 
-# Take turns: each slot of the order that has attempts left, once. Where none
+# Which sets of boot files, before that at the top. Where no slot has an attempt
+# left, the second start in a row is made with those at the top: the current ones
+# may be what fails.
+m_left=
+for m_try in ${m_order}; do
+	if test "${m_try}" = A -a 0x${m_aleft} -gt 0; then m_left=yes; fi
+	if test "${m_try}" = B -a 0x${m_bleft} -gt 0; then m_left=yes; fi
+done
+if test -n "${m_current}" -a "${m_current}" != 0 -a "${m_current}" != 1 -a "${m_current}" != 2; then
+	echo "boot.scr: BOOT_FILES=${m_current} names no set, 1 or 2, ignoring: it"
+	m_current=
+fi
+if test -z "${m_left}" -a "${m_exhausted}" = 1; then m_current=; fi
+if test "${m_current}" = 0; then m_current=; fi
+
+# Take turns. First the boot files; then each slot of the order that has attempts left, once. Where none
 # has, the slot that was marked good last is started without counting, then the
 # other: a device that nobody can reach must keep trying, but not fast.
 m_counted=
 m_ano=
 m_bno=
-for m_turn in ${m_order} good other; do
+for m_turn in files ${m_order} good other; do
 	m_slot=
 	m_store=
 	m_pause=0
-	if test "${m_turn}" = A -a 0x${m_aleft} -gt 0 -a -z "${m_ano}"; then
+	if test "${m_turn}" = files; then
+		if test -n "${m_trial}" -a -z "${m_files}"; then m_store=yes; fi
+	elif test "${m_turn}" = A -a 0x${m_aleft} -gt 0 -a -z "${m_ano}"; then
 		if test -z "${m_afrom}" -o "${m_anow}" != "${m_aleft}"; then m_afrom=${m_aleft}; fi
 		setexpr result 0x${m_aleft} - 1
 		m_aleft=${result}
@@ -203,6 +232,7 @@ for m_turn in ${m_order} good other; do
 	fi
 
 	# Store, before anything is loaded that can fail.
+	m_stored=
 	if test -n "${m_store}" -a -n "${m_start}"; then
 		env export -b ${m_own}
 		m_ownsize=${filesize}
@@ -221,6 +251,7 @@ for m_turn in ${m_order} good other; do
 		setenv BOOT_B_FROM ${m_bfrom}
 		setenv BOOT_B_NOW ${m_bnow}
 		setenv BOOT_EXHAUSTED ${m_exhausted}
+		setenv BOOT_FILES_TRY
 		# The first export is for the length, which the second does not look at.
 		# It sets filesize, which is not to be stored.
 		m_theirs="${filesize}"
@@ -241,12 +272,44 @@ for m_turn in ${m_order} good other; do
 			fi
 			if ${m_if} write ${m_new} ${m_write1} 0x20 && ${m_if} write ${m_new} ${m_write2} 0x20; then
 				echo "boot.scr: stored"
+				m_stored=yes
 			else
 				echo "boot.scr: the boot state cannot be written; this attempt may not be counted"
 			fi
 		fi
 	fi
 	if test ${m_pause} -gt 0; then sleep ${m_pause}; fi
+
+	# Start the script of a set: of the one to be tried, when it is stored that it
+	# was; then of the current one. Each comes back when it can start nothing, and
+	# has used the names of this script by then: so the one at the top is started
+	# anew.
+	if test "${m_turn}" = files -a -z "${m_files}"; then
+		m_sets=
+		if test "${m_trial}" = 1 -o "${m_trial}" = 2; then
+			if test -n "${m_stored}"; then
+				m_sets=${m_trial}
+				echo "boot.scr: the boot files of boot-${m_trial} are tried, once"
+			else
+				echo "boot.scr: the boot state cannot be written; the boot files of boot-${m_trial} are not tried"
+			fi
+		elif test -n "${m_trial}"; then
+			echo "boot.scr: BOOT_FILES_TRY=${m_trial} names no set, 1 or 2, ignoring: it"
+		fi
+		if test "${m_current}" != "${m_sets}"; then m_sets="${m_sets} ${m_current}"; fi
+		if test -n "${m_sets}"; then
+			for m_files in ${m_sets} 0; do
+				m_dir=
+				if test ${m_files} -ne 0; then m_dir=boot-${m_files}/; fi
+				if size ${m_if} ${m_dev}:${m_boot} ${m_dir}initramfs.cpio.lz4 && test 0x${filesize} -gt 0 && load ${m_if} ${m_dev}:${m_boot} ${m_primary} ${m_dir}boot.scr; then
+					source ${m_primary}
+				fi
+				if test ${m_files} -ne 0; then echo "boot.scr: the boot files of boot-${m_files} cannot be started; others are"; fi
+			done
+		fi
+		m_files=0
+		m_dir=
+	fi
 
 	# Load and start it. Whatever fails, the next turn comes.
 	if test -n "${m_slot}"; then
@@ -259,12 +322,12 @@ for m_turn in ${m_order} good other; do
 		fi
 		m_ready=
 		if load ${m_if} ${m_dev}:${m_part} ${kernel_addr_r} Image; then
-			if load ${m_if} ${m_dev}:${m_boot} ${ramdisk_addr_r} initramfs.cpio.lz4; then
+			if load ${m_if} ${m_dev}:${m_boot} ${ramdisk_addr_r} ${m_dir}initramfs.cpio.lz4; then
 				m_ready=yes
 				setexpr result ${ramdisk_addr_r} + ${filesize}
 				m_end=${result}
 			else
-				echo "boot.scr: initramfs.cpio.lz4 cannot be loaded from the boot partition"
+				echo "boot.scr: ${m_dir}initramfs.cpio.lz4 cannot be loaded from the boot partition"
 			fi
 		else
 			echo "boot.scr: the kernel of slot ${m_slot} cannot be loaded from partition ${m_part}"
@@ -289,18 +352,37 @@ for m_turn in ${m_order} good other; do
 				m_ready=
 			fi
 		fi
+		# A device tree of ours comes behind all that, at a multiple of 8.
 		if test -n "${m_ready}"; then
 			setexpr result 0x${m_end} - ${ramdisk_addr_r}
+			m_length=${result}
+			m_tree=${m_fdt}
+		fi
+		if test -n "${m_ready}" && test -e ${m_if} ${m_dev}:${m_boot} ${m_dir}devicetree.dtb; then
+			setexpr result 0x${m_end} + 7
+			setexpr result 0x${result} \& 0xfffffffffffffff8
+			m_tree=${result}
+			if load ${m_if} ${m_dev}:${m_boot} ${m_tree} ${m_dir}devicetree.dtb; then
+				echo "boot.scr: the device tree is ${m_dir}devicetree.dtb"
+			else
+				echo "boot.scr: ${m_dir}devicetree.dtb cannot be loaded from the boot partition"
+				m_ready=
+			fi
+		fi
+		if test -n "${m_ready}"; then
 			# The bus tells this disk from a clone of it on another bus, whose
 			# identities are the same; extraargs comes later and so has the last
-			# word. The slot is behind it: who picks it is who counts.
-			setenv bootargs "${firmwareargs} minos.disk=${m_if} ${extraargs} rauc.slot=${m_slot}"
-			booti ${kernel_addr_r} ${ramdisk_addr_r}:${result} ${m_fdt}
+			# word. Slot and boot files are behind it: who picks is who counts.
+			setenv bootargs "${firmwareargs} minos.disk=${m_if} ${extraargs} minos.files=${m_files} rauc.slot=${m_slot}"
+			booti ${kernel_addr_r} ${ramdisk_addr_r}:${m_length} ${m_tree}
 			echo "boot.scr: slot ${m_slot} cannot be started"
 		fi
 	fi
 done
 
-echo "boot.scr: nothing could be started; the machine restarts in 10 s"
-sleep 10
-reset
+# The script of a set comes back: others may do.
+if test -z "${m_dir}"; then
+	echo "boot.scr: nothing could be started; the machine restarts in 10 s"
+	sleep 10
+	reset
+fi

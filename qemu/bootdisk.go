@@ -45,6 +45,21 @@ func BootFiles(initramfs string, words ...string) ([]File, error) {
 	}, nil
 }
 
+// BootSet is a whole set of boot files beside those at the top of the boot
+// partition, in its directory boot-1 or boot-2.
+func BootSet(number int, initramfs string) ([]File, error) {
+	script, err := BootScript()
+	if err != nil {
+		return nil, err
+	}
+	dir := fmt.Sprintf("boot-%d", number)
+	return []File{
+		Dir(dir),
+		Text(dir+"/boot.scr", string(script)),
+		{Name: dir + "/initramfs.cpio.lz4", From: initramfs},
+	}, nil
+}
+
 // WithBoot is the disk as U-Boot starts it: one kernel in both slots, boot files
 // and a fresh boot state.
 func (d Disk) WithBoot(kernel Content, files []File) Disk {

@@ -241,7 +241,7 @@ func TestUBootFreshCard(t *testing.T) {
 			if report.Degraded || !slices.Contains(report.Modules, "virtio_blk") {
 				t.Errorf("boot.json says degraded %q and the modules %q, want the slot's virtio_blk among them", report.DegradedReasons, report.Modules)
 			}
-			if line := r.Line("Kernel command line: "); !strings.HasSuffix(line, ": console=ttyAMA0 minos.disk=virtio panic=-1 stub.do="+readSlot+" rauc.slot=A") {
+			if line := r.Line("Kernel command line: "); !strings.HasSuffix(line, ": console=ttyAMA0 minos.disk=virtio panic=-1 stub.do="+readSlot+" minos.files=0 rauc.slot=A") {
 				t.Errorf("the kernel has %q", line)
 			}
 			card.has("BOOT_ORDER=A B", "BOOT_A_LEFT=2", "BOOT_B_LEFT=3", "BOOT_A_FROM=3", "BOOT_A_NOW=2")

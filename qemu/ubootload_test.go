@@ -84,7 +84,7 @@ func TestUBootCommandLine(t *testing.T) {
 	}
 	card.Args = []string{"-dtb", tree}
 	r := card.boots("A")
-	const want = ": console=ttyAMA0 firmware=1 minos.disk=virtio mine=1 rauc.slot=B stub.do=" + readSlot + " rauc.slot=A"
+	const want = ": console=ttyAMA0 firmware=1 minos.disk=virtio mine=1 rauc.slot=B stub.do=" + readSlot + " minos.files=0 rauc.slot=A"
 	if line := r.Line("Kernel command line: "); !strings.HasSuffix(line, want) {
 		t.Errorf("the kernel has %q, want %q at its end", line, want)
 	}
