@@ -172,6 +172,9 @@ if test -n "${m_current}" -a "${m_current}" != 0 -a "${m_current}" != 1 -a "${m_
 	echo "boot.scr: BOOT_FILES=${m_current} names no set, 1 or 2, ignoring: it"
 	m_current=
 fi
+# A trial that fails restarts, whatever the user wants done at a failure.
+m_trialargs=
+if test -n "${m_dir}" -a "${m_files}" != "${m_current}"; then m_trialargs="panic=3 minos.onfail=reboot "; fi
 if test -z "${m_left}" -a "${m_exhausted}" = 1; then m_current=; fi
 if test "${m_current}" = 0; then m_current=; fi
 
@@ -301,6 +304,7 @@ for m_turn in files ${m_order} good other; do
 			for m_files in ${m_sets} 0; do
 				m_dir=
 				if test ${m_files} -ne 0; then m_dir=boot-${m_files}/; fi
+				echo "boot.scr: the boot files in /${m_dir}"
 				if size ${m_if} ${m_dev}:${m_boot} ${m_dir}initramfs.cpio.lz4 && test 0x${filesize} -gt 0 && load ${m_if} ${m_dev}:${m_boot} ${m_primary} ${m_dir}boot.scr; then
 					source ${m_primary}
 				fi
@@ -373,7 +377,7 @@ for m_turn in files ${m_order} good other; do
 			# The bus tells this disk from a clone of it on another bus, whose
 			# identities are the same; extraargs comes later and so has the last
 			# word. Slot and boot files are behind it: who picks is who counts.
-			setenv bootargs "${firmwareargs} minos.disk=${m_if} ${extraargs} minos.files=${m_files} rauc.slot=${m_slot}"
+			setenv bootargs "${firmwareargs} minos.disk=${m_if} ${extraargs} ${m_trialargs}minos.files=${m_files} rauc.slot=${m_slot}"
 			booti ${kernel_addr_r} ${ramdisk_addr_r}:${m_length} ${m_tree}
 			echo "boot.scr: slot ${m_slot} cannot be started"
 		fi

@@ -106,7 +106,7 @@ func TestUBootTriesBootFilesOnce(t *testing.T) {
 
 	card.SetVariables(append(fresh, "BOOT_FILES_TRY=2")...)
 	r := card.boots("A")
-	if line := r.Line("Kernel command line: "); !strings.HasSuffix(line, " minos.files=2 rauc.slot=A") {
+	if line := r.Line("Kernel command line: "); !strings.HasSuffix(line, " panic=3 minos.onfail=reboot minos.files=2 rauc.slot=A") {
 		t.Errorf("the tried set: the kernel has %q", line)
 	}
 	if line := r.Line("Machine model: "); !strings.HasSuffix(line, ": of the set") {
@@ -118,7 +118,9 @@ func TestUBootTriesBootFilesOnce(t *testing.T) {
 
 	card.SetVariables(append(fresh, "BOOT_FILES=2")...)
 	for left := 2; left > 0; left-- {
-		card.starts(2)
+		if console := card.starts(2); strings.Contains(console, "minos.onfail=") {
+			t.Error("the current set is started as one on trial")
+		}
 		card.has(append(counted(left, 3), "BOOT_FILES=2")...)
 	}
 }
@@ -187,7 +189,7 @@ func TestUBootExhaustedWithBootFiles(t *testing.T) {
 	for exhausted, files := range []int{1, 0, 1} {
 		// The pause before the third is a minute.
 		if exhausted == 2 {
-			shows(t, card.PowerOnUntil("slot A once more in 60 s"), "boot-1/boot.scr")
+			shows(t, card.PowerOnUntil("slot A once more in 60 s"), "boot.scr: the boot files in /boot-1/")
 			break
 		}
 		card.starts(files)

@@ -28,6 +28,7 @@ type Config struct {
 	BootState  EnvPlace          // minos.bootstate=; 0x4000 bytes at 0
 	Breaks     []Stage           // minos.break= and rd.break, each once, in the order given; none
 	Slots      []string          // every value of rauc.slot= in order, as written, valid or not; none
+	Files      int               // minos.files=: the set of boot files that the bootloader started; -1, not given
 	Root       string            // root= as the bootloader passed it: reported, not obeyed; ""
 	Timestamps bool              // minos.timestamps=: tell systemd when init ran; true
 	Words      []Word            // all words, those of the file before those of the command line
@@ -104,7 +105,7 @@ func (c Config) Has(key string) bool {
 // Parse reads both sources. It never fails: a word that is not understood
 // becomes a warning, and what was set before it stays.
 func Parse(conf, cmdline []byte) Config {
-	c := Config{Layout: DefaultLayout, Overlay: Keep, Timestamps: true, BootState: EnvPlace{Size: 0x4000, Second: -1}}
+	c := Config{Layout: DefaultLayout, Overlay: Keep, Timestamps: true, Files: -1, BootState: EnvPlace{Size: 0x4000, Second: -1}}
 	keys := Keys()
 	for _, line := range fileLines(conf) {
 		where := fmt.Sprintf("%s, line %d", FileName, line.number)

@@ -34,6 +34,7 @@ func Keys() []Key {
 		{"minos.onfail", "reboot, halt, poweroff, shell", "not given: panic= decides, then a reboot", "what to do when the boot has failed", setOnFail},
 		{"minos.part.ROLE", "NAME or NUMBER", "the layout's own names and numbers", "the partition that has a role, by its GPT name or its number", setPart},
 		{"minos.bootstate", "OFFSET,SIZE or OFFSET,SIZE,OFFSET", "0,0x4000", "where the U-Boot environment lies on the boot state partition, in bytes, and its second copy", setBootState},
+		{"minos.files", "0, 1, 2", "not given", "the set of boot files that the bootloader started: for minosctl, init does not look at it", setFiles},
 		{"minos.break", "early, disk, layout, handover", "none", "stages at which a debug image opens a shell", setBreak},
 		{"minos.timestamps", "0, 1", "1", "tell systemd when init began, for systemd-analyze", setTimestamps},
 		{"rauc.slot", "A, B", "not given", "the slot that the bootloader picked", setSlot},
@@ -128,6 +129,15 @@ func setBootState(c *Config, _ string, w Word) error {
 	if len(numbers) == 3 {
 		c.BootState.Second = numbers[2]
 	}
+	return nil
+}
+
+func setFiles(c *Config, _ string, w Word) error {
+	n, err := strconv.ParseUint(w.Value, 10, 2)
+	if err != nil || n > 2 {
+		return unexpected(w, "0, 1 or 2")
+	}
+	c.Files = int(n)
 	return nil
 }
 

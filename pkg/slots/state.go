@@ -17,6 +17,8 @@ const (
 	nowSuffix         = "_NOW"           // BOOT_A_NOW: what the last attempt left of them
 	goodVariable      = "BOOT_GOOD"      // the slot that was last marked good
 	exhaustedVariable = "BOOT_EXHAUSTED" // the place in Pauses of the next boot without attempts
+	filesVariable     = "BOOT_FILES"     // the current set of boot files: missing, 1 or 2
+	filesTryVariable  = "BOOT_FILES_TRY" // the one to be tried once: missing, 1 or 2
 )
 
 // DefaultAttempts is how often a slot is tried before it has been marked good,
@@ -42,6 +44,8 @@ type State struct {
 	// Exhausted is how many boots in a row there was no slot with attempts
 	// left, at most one less than there are Pauses.
 	Exhausted int
+	// Files says which boot files the bootloader starts.
+	Files Files
 	// Warnings say what could not be read and what holds instead, each for one
 	// line of the log.
 	Warnings []string
@@ -89,6 +93,7 @@ func Read(vars Variables) State {
 		n, _ := parseHex(text)
 		s.Exhausted = int(min(n, lastPause))
 	}
+	s.Files = readFiles(vars)
 	return s
 }
 
@@ -257,7 +262,7 @@ func (s State) Write(vars Variables) error {
 			return err
 		}
 	}
-	return nil
+	return s.Files.write(vars)
 }
 
 func (s State) clone() State {
