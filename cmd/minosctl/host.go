@@ -18,6 +18,10 @@ import (
 type host struct {
 	root     string        // where its files are, "/"
 	lockWait time.Duration // how long another writer is waited for
+
+	// The effects on the boot partition's mount, by its directory.
+	makeWritable func(dir string) (restore func() error, err error)
+	space        func(dir string) (space, error)
 }
 
 // The files that are looked at.
@@ -32,8 +36,9 @@ func (h host) path(name string) string { return filepath.Join(h.root, name) }
 
 // running is what is known of the boot that the machine is in.
 type running struct {
-	Slot slots.Slot // "" when nothing tells
-	Boot *boot      // nil when init left no report
+	Slot  slots.Slot // "" when nothing tells
+	Boot  *boot      // nil when init left no report
+	Files int        // the set of boot files; -1 when nothing tells
 }
 
 // boot is boot.json, as far as it is of use here. pkg/report describes it.
@@ -58,6 +63,11 @@ type boot struct {
 		Size   int64  `json:"size"`
 		Second int64  `json:"second"`
 	} `json:"boot_state"`
+	Roles []struct {
+		Name      string `json:"name"`
+		MountedAt string `json:"mounted_at"`
+		State     string `json:"state"`
+	} `json:"roles"`
 	Warnings        []string `json:"warnings"`
 	Degraded        bool     `json:"degraded"`
 	DegradedReasons []string `json:"degraded_reasons"`
@@ -75,7 +85,13 @@ type mark struct {
 // running reads what init left, and the kernel command line. An error says
 // that there is a report and that it cannot be read.
 func (h host) running() (running, error) {
-	r := running{}
+	r := running{Files: -1}
+	var named slots.Slot
+	if cmdline, err := os.ReadFile(h.path(cmdlineFile)); err == nil {
+		conf := config.Parse(nil, cmdline)
+		named, _ = slots.Named(conf.Slots)
+		r.Files = conf.Files
+	}
 	data, err := os.ReadFile(h.path(bootFile))
 	if err == nil {
 		r.Boot = &boot{}
@@ -93,9 +109,7 @@ func (h host) running() (running, error) {
 		return running{}, fmt.Errorf("cannot read what init left: %w", err)
 	}
 	// Without it a bootloader's word counts, which is what RAUC goes by too.
-	if cmdline, err := os.ReadFile(h.path(cmdlineFile)); err == nil {
-		r.Slot, _ = slots.Named(config.Parse(nil, cmdline).Slots)
-	}
+	r.Slot = named
 	return r, nil
 }
 

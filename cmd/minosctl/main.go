@@ -18,7 +18,7 @@ import (
 var version = "unversioned"
 
 func main() {
-	h := host{root: "/", lockWait: 10 * time.Second}
+	h := host{root: "/", lockWait: 10 * time.Second, makeWritable: makeWritable, space: spaceIn}
 	os.Exit(run(h, os.Args, os.Stdout, os.Stderr))
 }
 
@@ -56,6 +56,8 @@ type call struct {
 	args   []string // behind the verb and without flags
 	json   bool
 	force  bool
+	commit bool
+	dir    string // of the boot partition
 	svg    string
 	stdout io.Writer
 	stderr io.Writer

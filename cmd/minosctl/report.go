@@ -18,7 +18,7 @@ func (c *call) report() error {
 		return err
 	}
 	if c.where.image != "" {
-		run = running{}
+		run = running{Files: -1}
 	}
 	if c.svg != "" {
 		return c.draw(run)

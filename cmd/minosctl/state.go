@@ -137,17 +137,35 @@ func (c *call) markGood() error {
 func (c *call) good(slot slots.Slot, run running) error {
 	return c.change(fmt.Sprintf("mark slot %s good", slot), run, func(s slots.State) (slots.State, error) {
 		if why := unproven(s, slot, run); why != "" && c.where.image == "" && !c.force {
-			return s, problem{statusRefused, fmt.Errorf("cannot mark slot %s good: it is on trial and this boot is degraded: %s; mend that, or say --force", slot, why)}
+			return s, problem{statusRefused, fmt.Errorf("cannot mark slot %s good: %s; mend that, or say --force", slot, why)}
 		}
-		return s.MarkGood(slot), nil
+		next := s.MarkGood(slot)
+		if slot == run.Slot && run.Files >= 0 && !c.named() {
+			next = next.CommitFiles(run.Files) // they have started it
+		}
+		return next, nil
 	})
 }
 
 // unproven is why a slot cannot be called good yet, "" when it can: it is
-// running, something of it is missing, and the slot that was good before is
-// still there to return to.
+// running, something of it is missing, and the slot or the boot files that were
+// good before are still there to return to.
 func unproven(s slots.State, slot slots.Slot, run running) string {
-	if slot != run.Slot || run.Boot == nil || !run.Boot.Degraded || !s.OnTrial(slot) {
+	why := degraded(run)
+	switch {
+	case slot != run.Slot || why == "":
+		return ""
+	case s.OnTrial(slot):
+		return "it is on trial and this boot is degraded: " + why
+	case filesOnTrial(s, run):
+		return "its boot files are on trial and this boot is degraded: " + why
+	}
+	return ""
+}
+
+// degraded is the first thing that this boot lacks, "" for a whole one.
+func degraded(run running) string {
+	if run.Boot == nil || !run.Boot.Degraded {
 		return ""
 	}
 	if len(run.Boot.DegradedReasons) == 0 {

@@ -23,7 +23,16 @@ type status struct {
 	Slots    []slotStatus `json:"slots"`
 	Next     nextStatus   `json:"next"`
 	Running  *runStatus   `json:"running"` // null when this is not the running device, or nothing tells
+	Files    filesStatus  `json:"boot_files"`
 	Warnings []string     `json:"warnings"`
+}
+
+// filesStatus are numbers of sets of boot files; docs/boot-update.md says what
+// they are.
+type filesStatus struct {
+	Current int  `json:"current"`
+	Try     int  `json:"try"`     // at the next start, once; 0 for none
+	Running *int `json:"running"` // null when nothing tells
 }
 
 type slotStatus struct {
@@ -61,7 +70,7 @@ func (c *call) status() error {
 		return err
 	}
 	if c.where.image != "" {
-		run = running{}
+		run = running{Files: -1}
 	}
 	f, s, err := c.readState(run)
 	if err != nil {
@@ -88,6 +97,7 @@ func statusOf(s site, f found, run running) status {
 	next := slots.Choose(nil, f.known)
 	st := status{
 		Schema: 1, Device: s.file, ReadFrom: string(f.from), Order: f.known.Order,
+		Files:    filesStatus{Current: f.known.Files.Current, Try: f.known.Files.Try},
 		Next:     nextStatus{string(next.Slot), next.Reason, int(next.Pause / time.Second)},
 		Warnings: append([]string{}, f.known.Warnings...),
 	}
@@ -106,6 +116,9 @@ func statusOf(s site, f found, run running) status {
 			info.Failure = &lastFailed{e.Step, e.Error, e.Boot}
 		}
 		st.Slots = append(st.Slots, info)
+	}
+	if run.Files >= 0 {
+		st.Files.Running = &run.Files
 	}
 	if run.Slot != "" {
 		st.Running = &runStatus{Slot: string(run.Slot), Degraded: []string{}}
@@ -153,6 +166,9 @@ func (st status) table() string {
 		pause = fmt.Sprintf(", after a pause of %d s", st.Next.Seconds)
 	}
 	line("Starts next", "slot %s: %s%s", st.Next.Slot, st.Next.Reason, pause)
+	if text := st.Files.text(); text != "" {
+		line("Boot files", "%s", text)
+	}
 	fmt.Fprintf(&b, "\n  SLOT  STATE      ATTEMPTS LEFT\n")
 	for _, s := range st.Slots {
 		var marks []string
@@ -175,6 +191,27 @@ func (st status) table() string {
 		line("Warning", "%s", w)
 	}
 	return b.String()
+}
+
+// text is "" where there has never been an update of the boot files.
+func (f filesStatus) text() string {
+	if f.Current == 0 && f.Try == 0 && (f.Running == nil || *f.Running == 0) {
+		return ""
+	}
+	text := setName(f.Current) + " is current"
+	switch {
+	case f.Running == nil:
+	case *f.Running == f.Current:
+		text += " and running"
+	case *f.Running == 0:
+		text += ", but could not be started: the top is running"
+	default:
+		text += "; " + setName(*f.Running) + " is running, on trial"
+	}
+	if f.Try != 0 {
+		text += "; " + setName(f.Try) + " is tried at the next start"
+	}
+	return text
 }
 
 func (st status) source() string {

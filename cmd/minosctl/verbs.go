@@ -33,6 +33,8 @@ func verbs() []verb {
 			"Takes it out of BOOT_ORDER and sets its counter to 0. The last slot of the order stays in it, without attempts: an empty order would mean A B.", (*call).markBad},
 		{"set-primary", "SLOT", 1, 1, "", true, slots, "start a slot before the other",
 			"Puts it first in BOOT_ORDER and sets its counter to 3.", (*call).setPrimary},
+		{"boot-update", "[DIRECTORY|FILE...]", 0, 3, "dir commit force", true, "", "replace U-Boot's script, initramfs and device tree, on trial",
+			"Writes boot.scr, initramfs.cpio.lz4 and devicetree.dtb beside those that the device starts with, and has them tried once. DIRECTORY holds a whole set; of FILEs, those that are not given are taken from the running set. In the boot that tries them, mark-good keeps them; without it the boot after that starts those of before. --commit keeps the running ones without marking a slot good, for devices on which RAUC does that. --dir works on a boot partition that is mounted elsewhere.", (*call).bootUpdate},
 		{"report", "", 0, 0, "svg", true, "", "show the running boot step by step, and why earlier ones failed",
 			"Reads /run/minos/boot.json, and what failed boots left beside the boot state.", (*call).report},
 		{raucVerb, "get-primary|get-current|set-primary SLOT|get-state SLOT|set-state SLOT good|bad", 1, 3, "", true, "get-primary get-current set-primary get-state set-state", "be RAUC's custom bootloader backend",
@@ -67,7 +69,9 @@ func options() []option {
 		{"image", "FILE", "the image of a whole disk, or a disk that is not the running one", func(c *call) any { return &c.where.image }},
 		{"env", "OFFSET,SIZE[,OFFSET]", "where the environment lies there, as minos.bootstate= has it", func(c *call) any { return &c.where.env }},
 		{"json", "", "print JSON instead of a table", func(c *call) any { return &c.json }},
-		{"force", "", "mark it good although it is degraded and on trial", func(c *call) any { return &c.force }},
+		{"force", "", "mark good, or keep, what is degraded and on trial", func(c *call) any { return &c.force }},
+		{"commit", "", "keep the running boot files", func(c *call) any { return &c.commit }},
+		{"dir", "DIRECTORY", "the boot partition, mounted and writable", func(c *call) any { return &c.dir }},
 		{"svg", "FILE", "draw the boot as a waterfall into FILE, - for standard output", func(c *call) any { return &c.svg }},
 	}
 }
@@ -168,7 +172,7 @@ func statuses() []string {
 		statusFailed:  "failed; one line says why",
 		statusUsage:   "called in a wrong way",
 		statusNoState: "there is no boot state here",
-		statusRefused: "refused: the slot is on trial and its boot is degraded",
+		statusRefused: "refused: the slot or the boot files are on trial and the boot is degraded",
 	}
 }
 

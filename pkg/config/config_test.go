@@ -14,7 +14,7 @@ import (
 var withoutWords = cmpopts.IgnoreFields(Config{}, "Words")
 
 func defaults(change func(*Config)) Config {
-	c := Config{Layout: "slots", Overlay: "keep", Timestamps: true, BootState: EnvPlace{0, 0x4000, -1}}
+	c := Config{Layout: "slots", Overlay: "keep", Timestamps: true, BootState: EnvPlace{0, 0x4000, -1}, Files: -1}
 	if change != nil {
 		change(&c)
 	}
@@ -54,6 +54,15 @@ func TestParse(t *testing.T) {
 		})},
 		{"boot state", "", "minos.bootstate=0x1000,8192", defaults(func(c *Config) { c.BootState = EnvPlace{0x1000, 8192, -1} })},
 		{"boot state in two copies", "", "minos.bootstate=0,0x4000,0x4000", defaults(func(c *Config) { c.BootState = EnvPlace{0, 0x4000, 0x4000} })},
+		{"boot files", "", "minos.files=2 minos.files=3 minos.files=-1 minos.files", defaults(func(c *Config) {
+			c.Files = 2
+			c.Warnings = []string{
+				`kernel command line: "minos.files=3", ignoring: expected 0, 1 or 2`,
+				`kernel command line: "minos.files=-1", ignoring: expected 0, 1 or 2`,
+				`kernel command line: "minos.files", ignoring: a value is missing, expected 0, 1 or 2`,
+			}
+		})},
+		{"boot files at the top", "", "minos.files=0", defaults(func(c *Config) { c.Files = 0 })},
 		{"timestamps", "minos.timestamps=0", "", defaults(func(c *Config) { c.Timestamps = false })},
 		{"timestamps back on", "minos.timestamps=0", "minos.timestamps=1", defaults(nil)},
 		{"keys are exact", "", "minos_overlay=reset minos.over_lay minos-overlay=reset", defaults(func(c *Config) {
