@@ -97,7 +97,7 @@ _minosctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=
 	COMPREPLY=()
 	case $prev in
-	--device|--image|--svg) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+	--device|--image|--svg|--dir) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
 	--env) return ;;
 	esac
 	if [ "$COMP_CWORD" = 1 ]; then
@@ -105,6 +105,10 @@ _minosctl() {
 	else case ${COMP_WORDS[1]} in
 %s	esac; fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+	if [ "$COMP_CWORD" != 1 ] && [ "${COMP_WORDS[1]}" = boot-update ]; then
+		compopt -o filenames 2>/dev/null
+		mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "$cur")
+	fi
 }
 complete -F _minosctl minosctl
 `, strings.Join(names, " "), cases.String())

@@ -61,9 +61,12 @@ func TestManualsAgree(t *testing.T) {
 func TestManualsAreWellFormed(t *testing.T) {
 	complete := `source dist/minosctl.bash
 COMP_WORDS=(minosctl mark-good ""); COMP_CWORD=2; _minosctl; echo "${COMPREPLY[*]}"
-COMP_WORDS=(minosctl mark); COMP_CWORD=1; _minosctl; echo "${COMPREPLY[*]}"`
+COMP_WORDS=(minosctl mark); COMP_CWORD=1; _minosctl; echo "${COMPREPLY[*]}"
+COMP_WORDS=(minosctl boot-update); COMP_CWORD=1; _minosctl; echo "${COMPREPLY[*]}"
+COMP_WORDS=(minosctl boot-update dist/rauc); COMP_CWORD=2; _minosctl; echo "${COMPREPLY[*]}"
+COMP_WORDS=(minosctl boot-update --c); COMP_CWORD=2; _minosctl; echo "${COMPREPLY[*]}"`
 	out, err := exec.Command("bash", "-c", complete).CombinedOutput()
-	if want := "A B --device --image --env --force\nmark-good mark-bad\n"; err != nil || string(out) != want {
+	if want := "A B --device --image --env --force\nmark-good mark-bad\nboot-update\ndist/rauc-mark-good.conf\n--commit\n"; err != nil || string(out) != want {
 		t.Errorf("completion: %v %s\nwant %s", err, out, want)
 	}
 	if _, err := exec.LookPath("man"); err != nil {

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -56,6 +58,8 @@ func perform(text string) string {
 		err = mark(arg)
 	case "sync":
 		unix.Sync()
+	case "run": // PROGRAM ARGUMENT…: its status and all that it says
+		result, err = runProgram(strings.Fields(arg))
 	case "rootwrite":
 		result, err = rootWrite()
 	case "exit", "hang": // SLOT: ends, or hangs, when this is the root of that slot
@@ -81,6 +85,19 @@ func stop(how string) {
 	for {
 		time.Sleep(time.Hour)
 	}
+}
+
+func runProgram(argv []string) (string, error) {
+	said, err := exec.Command(argv[0], argv[1:]...).CombinedOutput()
+	var ended *exec.ExitError
+	if err != nil && !errors.As(err, &ended) {
+		return "", err
+	}
+	status := 0
+	if ended != nil {
+		status = ended.ExitCode()
+	}
+	return fmt.Sprintf("status=%d %q", status, said), nil
 }
 
 func lineOf(path, start string) (string, error) {
