@@ -2,6 +2,7 @@ package qemu
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -104,23 +105,47 @@ func (d Disk) MakeFirst(slot, image string) error {
 	if slot == "B" {
 		order = "B A"
 	}
-	state := d.Ranges()[slices.IndexFunc(d.Ranges(), func(r Range) bool { return r.Name == "bootstate" })]
-	config, err := os.CreateTemp("", "minos-fw-env-")
-	if err != nil {
-		return fmt.Errorf("cannot make a configuration for fw_setenv: %w", err)
-	}
-	defer os.Remove(config.Name())
-	_, err = fmt.Fprintf(config, "%s %#x %#x\n", image, state.Start, environmentSize)
-	if err == nil {
-		err = config.Close()
-	}
-	if err == nil {
-		err = run(strings.NewReader("BOOT_ORDER="+order+"\nBOOT_"+slot+"_LEFT=3\n"), "fw_setenv", "-c", config.Name(), "-s", "-")
-	}
+	err := d.withEnvironment(image, func(config string) error {
+		return run(strings.NewReader("BOOT_ORDER="+order+"\nBOOT_"+slot+"_LEFT=3\n"), "fw_setenv", "-c", config, "-s", "-")
+	})
 	if err != nil {
 		return fmt.Errorf("cannot make slot %s the first of the boot state: %w", slot, err)
 	}
 	return nil
+}
+
+// StartsSet tells which directory of the boot partition the next start takes its
+// boot files from; "" when it is the top, or when the image has no boot state
+// that says so. It needs fw_printenv.
+func (d Disk) StartsSet(image string) (directory string, err error) {
+	err = d.withEnvironment(image, func(config string) error {
+		// It fails too when there is no such variable.
+		for _, name := range []string{"BOOT_FILES_TRY", "BOOT_FILES"} {
+			set, err := Tool("fw_printenv", "-c", config, "-n", name)
+			if number := strings.TrimSpace(string(set)); err == nil && (number == "1" || number == "2") {
+				directory = "boot-" + number
+				break
+			}
+		}
+		return nil
+	})
+	return directory, err
+}
+
+// withEnvironment calls do with the name of a configuration by which
+// libubootenv's tools find the boot state of an image.
+func (d Disk) withEnvironment(image string, do func(config string) error) error {
+	state := d.Ranges()[slices.IndexFunc(d.Ranges(), func(r Range) bool { return r.Name == "bootstate" })]
+	config, err := os.CreateTemp("", "minos-fw-env-")
+	if err != nil {
+		return fmt.Errorf("cannot make a configuration for libubootenv: %w", err)
+	}
+	defer os.Remove(config.Name())
+	_, err = fmt.Fprintf(config, "%s %#x %#x\n", image, state.Start, environmentSize)
+	if err = errors.Join(err, config.Close()); err != nil {
+		return fmt.Errorf("cannot write a configuration for libubootenv: %w", err)
+	}
+	return do(config.Name())
 }
 
 // KernelSlot returns the image for a kernel slot: a kernel, and the archive of

@@ -39,6 +39,23 @@ func TestPutBootFiles(t *testing.T) {
 	}
 }
 
+func TestStartsSet(t *testing.T) {
+	disk, image := bootDisk(t)
+	card := Card{t: t, image: image, disk: disk}
+	for variables, want := range map[string]string{
+		"A=": "", "BOOT_FILES=1": "boot-1", "BOOT_FILES=2 BOOT_FILES_TRY=1": "boot-1", "BOOT_FILES_TRY=2": "boot-2", "BOOT_FILES=x": "",
+	} {
+		card.SetVariables(strings.Fields(variables)...)
+		if got, err := disk.StartsSet(image); err != nil || got != want {
+			t.Errorf("%s: %q, %v, want %q", variables, got, err, want)
+		}
+	}
+	card.Put("bootstate", atPrimary, make([]byte, environmentSize))
+	if got, err := disk.StartsSet(image); err != nil || got != "" {
+		t.Errorf("without an environment: %q, %v", got, err)
+	}
+}
+
 func TestMakeFirst(t *testing.T) {
 	disk, image := bootDisk(t)
 	for _, test := range []struct{ slot, order string }{{"B", "B A"}, {"A", "A B"}} {

@@ -171,6 +171,11 @@ func demoDisk(cache *qemu.Cache, initramfs string) (string, error) {
 		if string(from) != made {
 			fmt.Fprintln(os.Stderr, "The disk of the last run is of an older recipe, its kernel modules may not fit the kernel; FRESH=1 makes it anew.")
 		}
+		if directory, err := recipe.StartsSet(disk); err != nil {
+			return "", err
+		} else if directory != "" {
+			fmt.Fprintf(os.Stderr, "The disk starts the boot files in its directory %s (docs/boot-update.md), and not today's; FRESH=1 makes it anew.\n", directory)
+		}
 		return disk, recipe.PutBootFiles(disk, files)
 	}
 	if err := os.MkdirAll(diskDir, 0o755); err != nil {
