@@ -51,6 +51,8 @@ fdtput:device-tree-compiler
 e2fsck:e2fsprogs
 debugfs:e2fsprogs
 fsck.vfat:dosfstools
+losetup:mount
+man:man-db
 "
 fi
 if [ "${1:-}" = bench ]; then

@@ -94,6 +94,9 @@ func TestImage(t *testing.T) {
 // A block device that is read-only is refused in one line before anything is
 // said of its content; one that is not is written to.
 func TestBlockDevice(t *testing.T) {
+	if _, err := os.Stat("/dev/loop-control"); err != nil {
+		t.Skip("SKIPPED: this machine has no loop devices, and no package brings them")
+	}
 	d := newDevice(t)
 	for _, readOnly := range []bool{true, false} {
 		args := []string{"-f", "--show", d.path("dev/vda9")}
