@@ -125,65 +125,6 @@ func TestUBootTriesBootFilesOnce(t *testing.T) {
 	}
 }
 
-// minosctl puts new boot files on a real FAT and has them tried, they are kept by
-// the boot that they made, and the partition is read-only again.
-func TestBootUpdateStory(t *testing.T) {
-	t.Parallel()
-	tool := initramfs(t, "minosctl")
-	fresh, err := BootFiles(initramfs(t, "initramfs-shared.cpio.lz4"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	card := newCard(t, func(d *Disk) {
-		root := d.RootFSA.Content.(Ext4)
-		root.Tree = root.Tree.With(File{Name: "sbin/minosctl", Mode: 0o755, From: tool}, Dir("var"), Dir("var/lock"),
-			Dir("new"), Text("new/boot.scr", fresh[0].Data), File{Name: "new/initramfs.cpio.lz4", From: fresh[1].From, Mode: 0o644})
-		d.RootFSA.Content = root
-	})
-	const boot = "/boot/firmware"
-	does := func(verbs ...string) Result {
-		t.Helper()
-		args := "extraargs=panic=-1 stub.do=" + strings.Join(verbs, ",") + "\n"
-		if err := card.disk.PutBootFiles(card.image, []File{Text("uEnv.txt", args)}); err != nil {
-			t.Fatal(err)
-		}
-		r := card.PowerOn()
-		r.handedOver(t)
-		return r
-	}
-	started := func(r Result, files int) {
-		t.Helper()
-		if line := r.Line("Kernel command line: "); !strings.HasSuffix(line, fmt.Sprintf(" minos.files=%d rauc.slot=A", files)) {
-			t.Errorf("the kernel has %q, want the boot files %d", line, files)
-		}
-	}
-	const update, markGood, status = "run:/sbin/minosctl%20boot-update%20/new", "run:/sbin/minosctl%20mark-good", "run:/sbin/minosctl%20status"
-
-	r := does(update, "ls:"+boot+"/boot-1", "write:"+boot+"/probe=x")
-	started(r, 0)
-	if said := r.result(t, update); !strings.HasPrefix(said, `status=0 "boot-1 holds the new boot files.`) {
-		t.Errorf("boot-update: %s", said)
-	}
-	if files := r.result(t, "ls:"+boot+"/boot-1"); files != `"boot.scr initramfs.cpio.lz4"` {
-		t.Errorf("boot-1 holds %s", files)
-	}
-	if is := r.result(t, "write:"+boot+"/probe=x"); is != "EROFS" {
-		t.Errorf("after the update a write to the boot partition is %s", is)
-	}
-	card.has("BOOT_ORDER=A B", "BOOT_A_LEFT=2", "BOOT_B_LEFT=3", "BOOT_A_FROM=3", "BOOT_A_NOW=2", "BOOT_FILES_TRY=1")
-
-	r = does(status, markGood)
-	started(r, 1)
-	if said := r.result(t, status); !strings.Contains(said, `Boot files    the top is current; boot-1 is running, on trial\n`) {
-		t.Errorf("status: %s", said)
-	}
-	if said := r.result(t, markGood); said != `status=0 ""` {
-		t.Errorf("mark-good: %s", said)
-	}
-	card.has("BOOT_ORDER=A B", "BOOT_A_LEFT=3", "BOOT_B_LEFT=3", "BOOT_A_FROM=3", "BOOT_A_NOW=1", "BOOT_GOOD=A", "BOOT_FILES=1")
-	card.starts(1)
-}
-
 // A set that cannot be started leads to the current one, and that to the files at
 // the top, at the same power-on, whatever its script has done to the variables.
 func TestUBootBrokenBootFiles(t *testing.T) {
