@@ -238,6 +238,9 @@ func saveLog(t *testing.T, console string) string {
 // initramfs returns one of the built images.
 func initramfs(t *testing.T, name string) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs the images, which the fast part does not make: not with -short")
+	}
 	path := filepath.Join(initramfsDirectory(), name)
 	if _, err := os.Stat(path); err != nil {
 		unable(t, fmt.Sprintf("no initramfs: %v; \"make initramfs\" makes it, %s names another directory", err, initramfsDirVar))

@@ -75,6 +75,7 @@ func script(t *testing.T, commands string) string {
 // it was noted that it is tried leads to the old one.
 func TestUBootTriesBootFilesOnce(t *testing.T) {
 	t.Parallel()
+	initramfs(t, "modules.cpio.lz4")
 	tools(t, "fdtput")
 	tree := filepath.Join(t.TempDir(), "tree.dtb")
 	shared, err := sharedUBoot()
