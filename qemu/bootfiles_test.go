@@ -151,6 +151,16 @@ func TestUBootBrokenBootFiles(t *testing.T) {
 			card.has("BOOT_ORDER=A B", "BOOT_A_LEFT=2", "BOOT_B_LEFT=3", "BOOT_A_FROM=3", "BOOT_A_NOW=2", "BOOT_FILES=1")
 		})
 	}
+	// Its script runs, can start neither slot, and comes back; both attempts are
+	// counted, and one more at the top.
+	t.Run("no slot starts", func(t *testing.T) {
+		t.Parallel()
+		card := newCardWithSets(t, bootSet(t, 1, func(files []File) []File { return append(files, Dir("boot-1/devicetree.dtb")) }))
+		card.SetVariables("BOOT_ORDER=A B", "BOOT_A_LEFT=3", "BOOT_B_LEFT=3", "BOOT_FILES_TRY=1")
+		shows(t, card.starts(0), "boot.scr: boot-1/devicetree.dtb cannot be loaded from the boot partition",
+			"boot.scr: the boot files of boot-1 cannot be started; others are")
+		card.has("BOOT_ORDER=A B", "BOOT_A_LEFT=1", "BOOT_B_LEFT=2", "BOOT_A_FROM=3", "BOOT_A_NOW=1", "BOOT_B_FROM=3", "BOOT_B_NOW=2")
+	})
 	t.Run("both", func(t *testing.T) {
 		t.Parallel()
 		comesBack := script(t, "m_order= ; m_ano=yes; m_bno=yes; m_counted=yes; m_state= ; m_start= ; m_turn=good; m_dir=none/; setenv BOOT_ORDER B\n")

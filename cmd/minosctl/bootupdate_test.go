@@ -258,6 +258,17 @@ func TestBootUpdateRefuses(t *testing.T) {
 	d.updates(d.path("new"))
 }
 
+// A disk that does not return what was written is told of.
+func TestReadBack(t *testing.T) {
+	d := newDevice(t)
+	d.file("file", "content")
+	for content, ok := range map[string]bool{"content": true, "contents": false, "conten": false, "Content": false} {
+		if err := readBack(d.path("file"), []byte(content)); (err == nil) != ok {
+			t.Errorf("%s: %v", content, err)
+		}
+	}
+}
+
 // A boot that lacks something does not keep boot files on trial, nor its slot.
 func TestBootFilesOnTrialAndDegraded(t *testing.T) {
 	d := newBootDevice(t)
@@ -280,7 +291,7 @@ func TestBootFilesOnTrialAndDegraded(t *testing.T) {
 // runs here has no say.
 func TestBootUpdateOfAnotherDevice(t *testing.T) {
 	d := newBootDevice(t)
-	d.starts(2, "")
+	d.starts(1, "")
 	d.file("card9", string(d.bytes("dev/vda9")))
 	if err := os.Rename(d.path("boot/firmware"), d.path("card1")); err != nil {
 		t.Fatal(err)
