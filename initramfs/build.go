@@ -96,7 +96,7 @@ func (c compiler) releaseImage(conf []byte, modules selection) ([]output, error)
 		return nil, err
 	}
 	if len(modules.records) == 0 {
-		return []output{{"init", 0o755, program}, {"initramfs.cpio.lz4", 0o644, bare}}, nil
+		return []output{{"init", 0o755, program}, {"minosctl", 0o755, tool}, {"initramfs.cpio.lz4", 0o644, bare}}, nil
 	}
 	image.add(modules.records...)
 	packed, err := image.pack()

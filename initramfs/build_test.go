@@ -138,7 +138,12 @@ func TestArchitectures(t *testing.T) {
 			// What the caller's environment says of a target is not asked.
 			t.Setenv("GOARCH", "mips")
 			t.Setenv("GOARM", "5")
-			runBuilder(t, "-arch", name, "-release-only")
+			out := runBuilder(t, "-arch", name, "-release-only")
+			for _, want := range []string{"init", "minosctl", "initramfs.cpio.lz4"} {
+				if _, err := os.Stat(filepath.Join(out, want)); err != nil {
+					t.Error(err)
+				}
+			}
 		})
 	}
 }
