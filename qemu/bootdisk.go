@@ -32,6 +32,34 @@ func (e Environment) Make(file string, _ int64) error {
 	return nil
 }
 
+// shadowOffset is where the shadow is in the boot state, in bytes.
+const shadowOffset = 0x400000
+
+// BootState is an environment with the shadow of it, or of an older one.
+type BootState struct {
+	Primary Environment
+	Shadow  Environment // nil for none
+}
+
+// Make implements Content. It needs mkenvimage.
+func (b BootState) Make(file string, size int64) error {
+	if err := b.Primary.Make(file, size); err != nil || b.Shadow == nil {
+		return err
+	}
+	shadow := file + ".shadow"
+	if err := b.Shadow.Make(shadow, size); err != nil {
+		return err
+	}
+	out, err := os.OpenFile(file, os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("cannot add the shadow of an environment: %w", err)
+	}
+	if _, err := insertSparse(out, shadowOffset, shadow); err != nil {
+		return errors.Join(fmt.Errorf("cannot add the shadow of an environment: %w", err), out.Close())
+	}
+	return errors.Join(out.Close(), os.Remove(shadow))
+}
+
 // BootFiles is what U-Boot finds on the boot partition: its script, the
 // initramfs, and more words for the kernel command line.
 func BootFiles(initramfs string, words ...string) ([]File, error) {

@@ -1,7 +1,9 @@
 package qemu
 
 import (
+	"bytes"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -88,5 +90,34 @@ func TestBootScript(t *testing.T) {
 	}
 	if !strings.HasSuffix(strings.TrimRight(string(script), "\x00"), bootCommands) {
 		t.Error("the script does not hold boot.cmd")
+	}
+}
+
+// A boot state has its shadow where U-Boot's script and init look for it.
+func TestBootState(t *testing.T) {
+	tools(t, "mkenvimage")
+	one, two := Environment{"BOOT_ORDER=A B"}, Environment{"BOOT_ORDER=B A"}
+	for name, test := range map[string]struct {
+		state  BootState
+		size   int
+		shadow []string
+	}{
+		"without a shadow": {BootState{Primary: one}, environmentSize, nil},
+		"with another":     {BootState{Primary: one, Shadow: two}, atShadow + environmentSize, two},
+	} {
+		file := filepath.Join(t.TempDir(), "bootstate")
+		if err := test.state.Make(file, 8*mib); err != nil {
+			t.Fatal(err)
+		}
+		content, err := os.ReadFile(file)
+		if err != nil || len(content) != test.size {
+			t.Fatalf("%s: %d bytes, %v; want %d", name, len(content), err, test.size)
+		}
+		if !bytes.Equal(content[:environmentSize], environmentBytes(t, one...)) {
+			t.Errorf("%s: it does not begin with the environment", name)
+		}
+		if test.shadow != nil && !bytes.Equal(content[atShadow:], environmentBytes(t, test.shadow...)) {
+			t.Errorf("%s: the shadow is not at %#x", name, atShadow)
+		}
 	}
 }

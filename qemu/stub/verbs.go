@@ -62,6 +62,10 @@ func perform(text string) string {
 		result, err = runProgram(strings.Fields(arg))
 	case "rootwrite":
 		result, err = rootWrite()
+	case "must": // PROGRAM ARGUMENT…: ok when it ends with status 0, else as run says it
+		if result, err = runProgram(strings.Fields(arg)); strings.HasPrefix(result, "status=0 ") {
+			result = "ok"
+		}
 	case "exit", "hang": // SLOT: ends, or hangs, when this is the root of that slot
 		var slot []byte
 		if slot, err = os.ReadFile("/etc/minos-slot"); err == nil && strings.TrimSpace(string(slot)) == arg {
@@ -87,7 +91,11 @@ func stop(how string) {
 	}
 }
 
+// runProgram runs a program to its end, and says how that was.
 func runProgram(argv []string) (string, error) {
+	if len(argv) == 0 {
+		return "no program", nil
+	}
 	said, err := exec.Command(argv[0], argv[1:]...).CombinedOutput()
 	var ended *exec.ExitError
 	if err != nil && !errors.As(err, &ended) {

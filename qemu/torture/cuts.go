@@ -63,6 +63,22 @@ type record struct {
 	marks  int
 	// Requests of the disk for which nothing is written.
 	flushes, discards int
+	// within is where a write is whose cuts are wanted; nil for anywhere.
+	within *span
+}
+
+// span is a run of sectors, the last one not included.
+type span struct{ from, to int64 }
+
+// wanted tells whether the cuts of a write are.
+func (r record) wanted(w write) bool {
+	return r.within == nil || (w.sector >= r.within.from && w.sector < r.within.to)
+}
+
+// isBoundary tells whether a cut after the first n writes is wanted: one of its
+// neighbours is.
+func (r record) isBoundary(n int) bool {
+	return (n > 0 && r.wanted(r.writes[n-1])) || (n < len(r.writes) && r.wanted(r.writes[n]))
 }
 
 // write is one write and what is known of its time.
@@ -106,8 +122,15 @@ func (r *record) add(e entry, data []byte, marks int) {
 }
 
 // boundaries is the number of points at which the power can be cut: before each
-// write, and after the last.
-func (r record) boundaries() int { return len(r.writes) + 1 }
+// write, and after the last, of those that are wanted.
+func (r record) boundaries() (number int) {
+	for n := range len(r.writes) + 1 {
+		if r.isBoundary(n) {
+			number++
+		}
+	}
+	return number
+}
 
 // marksBefore is how many marks there were before write n, counted from 0.
 func (r record) marksBefore(n int) int {
@@ -143,6 +166,9 @@ func (r record) cuts() []cut {
 		cuts = append(cuts, cut{k, fmt.Sprintf(format, args...), writes, synced, pieces})
 	}
 	for n := range len(r.writes) + 1 {
+		if !r.isBoundary(n) {
+			continue
+		}
 		// A mark before the next write was set when all before it was durable
 		// that the machine believed to be.
 		add(prefixCut, n, r.marksBefore(n), r.prefix(n, none), "%d of %d writes", n, len(r.writes))
@@ -150,16 +176,19 @@ func (r record) cuts() []cut {
 	for i, w := range r.writes {
 		for j := i + 1; j < len(r.writes) && r.writes[j].window == w.window; j++ {
 			later := r.writes[j]
-			if !w.fua {
+			if !w.fua && r.wanted(w) {
 				add(missingCut, j, later.after, r.prefix(j+1, i), "%d of %d writes, number %d missing", j+1, len(r.writes), i+1)
 			}
-			if fuaBetween(r.writes[i:j]) {
+			if fuaBetween(r.writes[i:j]) || !r.wanted(later) {
 				continue
 			}
 			add(earlyCut, i+1, later.after, append(r.prefix(i, none), later.piece), "%d of %d writes and number %d", i, len(r.writes), j+1)
 		}
+		if !r.wanted(w) {
+			continue
+		}
 		sectors := len(w.data) / sectorSize
-		for _, at := range tears(sectors) {
+		for _, at := range tears(sectors, r.within != nil) {
 			add(tornCut, i+1, w.after, append(r.prefix(i, none), w.part(0, at)), "%d of %d writes and the first %d of %d sectors of the next", i, len(r.writes), at, sectors)
 			add(tornCut, i+1, w.after, append(r.prefix(i, none), w.part(at, sectors)), "%d of %d writes and the last %d of %d sectors of the next", i, len(r.writes), sectors-at, sectors)
 		}
@@ -180,11 +209,12 @@ func fuaBetween(writes []write) bool {
 // tears are the sectors at which a write of so many is torn: all of them for a
 // block of 4 KiB or less. A larger write is torn after its first sector, before
 // its last, and between its blocks, at most mostTears times at even distances.
-func tears(sectors int) (at []int) {
+// every asks for all of them: the writes to one small partition are few.
+func tears(sectors int, every bool) (at []int) {
 	const block, mostTears = 4096 / sectorSize, 14
 	step := block * max(1, (sectors/block+mostTears-1)/mostTears)
 	for i := 1; i < sectors; i++ {
-		if sectors <= block || i == 1 || i%step == 0 || i == sectors-1 {
+		if every || sectors <= block || i == 1 || i%step == 0 || i == sectors-1 {
 			at = append(at, i)
 		}
 	}

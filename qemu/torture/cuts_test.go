@@ -77,6 +77,29 @@ func TestCuts(t *testing.T) {
 	}
 }
 
+// Of a part of the disk only the cuts that concern a write to it are wanted.
+func TestCutsWithin(t *testing.T) {
+	r := newRecord([]entry{
+		wrote(1, "a"), wrote(4, "bc"), wrote(2, "d"), {flush: true}, wrote(1, "e"), wrote(2, "f"),
+	}, markAt, 8)
+	r.within = &span{4, 6}
+	var got []string
+	for _, c := range r.cuts() {
+		got = append(got, fmt.Sprintf("%s %s: %s", c.disk(), c.kind, c.name))
+	}
+	want := []string{
+		"-a-------- prefix: 1 of 5 writes",
+		"-a--bc---- prefix: 2 of 5 writes",
+		"----bc---- early: 0 of 5 writes and number 2",
+		"-a--b----- torn: 1 of 5 writes and the first 1 of 2 sectors of the next",
+		"-a---c---- torn: 1 of 5 writes and the last 1 of 2 sectors of the next",
+		"-ad------- missing: 3 of 5 writes, number 2 missing",
+	}
+	if diff := cmp.Diff(slices.Sorted(slices.Values(want)), slices.Sorted(slices.Values(got))); diff != "" || r.boundaries() != 2 {
+		t.Errorf("%d boundaries; cuts (-want +got):\n%s", r.boundaries(), diff)
+	}
+}
+
 // A mark before a flush was set while the writes before it could still get lost.
 func TestCutsAfterAMark(t *testing.T) {
 	r := newRecord([]entry{wrote(1, "a"), wrote(2, "b"), wrote(markAt, "m"), {flush: true}, wrote(markAt, "m"), wrote(3, "c")}, markAt, 8)
@@ -107,9 +130,12 @@ func TestTears(t *testing.T) {
 		0: nil, 1: nil, 2: {1}, 8: {1, 2, 3, 4, 5, 6, 7}, 16: {1, 8, 15}, 80: {1, 8, 16, 24, 32, 40, 48, 56, 64, 72, 79},
 		240: {1, 24, 48, 72, 96, 120, 144, 168, 192, 216, 239},
 	} {
-		if diff := cmp.Diff(want, tears(n)); diff != "" {
+		if diff := cmp.Diff(want, tears(n, false)); diff != "" {
 			t.Errorf("tears of %d sectors (-want +got):\n%s", n, diff)
 		}
+	}
+	if got := tears(32, true); len(got) != 31 || got[0] != 1 || got[30] != 31 {
+		t.Errorf("all tears of 32 sectors are %d", got)
 	}
 }
 
@@ -185,6 +211,23 @@ func TestSample(t *testing.T) {
 	few := slices.Concat(all[:3], all[30:])
 	if got := len(sample(few, 10)); got != 10 {
 		t.Errorf("a sample of 10 has %d", got)
+	}
+}
+
+// A write with many cuts does not crowd out the others.
+func TestOverWrites(t *testing.T) {
+	var all []image
+	for i, writes := range []int{1, 1, 1, 1, 1, 2, 3} {
+		all = append(all, image{id: fmt.Sprint(i), cuts: []cut{{kind: tornCut, writes: writes}}})
+	}
+	for n, want := range map[int]string{0: "", 1: "6", 2: "6 4", 3: "5 6 4", 5: "5 6 0 2 4", 7: "5 6 0 1 2 3 4"} {
+		var got []string
+		for _, i := range overWrites(all, n) {
+			got = append(got, i.id)
+		}
+		if text := strings.Join(got, " "); text != want {
+			t.Errorf("%d of the images: %s, want %s", n, text, want)
+		}
 	}
 }
 

@@ -113,7 +113,7 @@ func (i image) build(file, base string) (err error) {
 
 // sample picks at most n images, the same ones each time: half of them plain
 // prefixes, and the kinds of cuts that remain in equal parts, each spread over
-// the whole record.
+// the writes of the record: a write with many cuts has no more than another.
 func sample(all []image, n int) []image {
 	if n <= 0 || n >= len(all) {
 		return all
@@ -128,17 +128,35 @@ func sample(all []image, n int) []image {
 		if name == prefixCut {
 			want = (n + 1) / 2
 		}
-		picked = append(picked, spread(byKind[name], want)...)
+		picked = append(picked, overWrites(byKind[name], want)...)
+	}
+	return picked
+}
+
+// overWrites picks n images of as many writes as there can be.
+func overWrites(list []image, n int) (picked []image) {
+	var groups [][]image
+	for i, image := range list {
+		if i == 0 || list[i-1].plainest().writes != image.plainest().writes {
+			groups = append(groups, nil)
+		}
+		groups[len(groups)-1] = append(groups[len(groups)-1], image)
+	}
+	groups = spread(groups, n)
+	// What the small ones leave goes to the large ones.
+	slices.SortStableFunc(groups, func(a, b []image) int { return cmp.Compare(len(a), len(b)) })
+	for i, group := range groups {
+		picked = append(picked, spread(group, (n-len(picked))/(len(groups)-i))...)
 	}
 	return picked
 }
 
 // spread picks n of a list at even distances, the last one always.
-func spread(list []image, n int) []image {
+func spread[T any](list []T, n int) []T {
 	if n >= len(list) {
 		return list
 	}
-	var picked []image
+	var picked []T
 	for i := range n {
 		picked = append(picked, list[(i+1)*len(list)/n-1])
 	}

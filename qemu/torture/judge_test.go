@@ -180,34 +180,67 @@ func TestEnvironment(t *testing.T) {
 		if err := os.WriteFile(partition, content, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		var want map[string]string
+		var want variables
 		if test.want {
-			want = map[string]string{"BOOT_ORDER": "A B", "BOOT_A_LEFT": "3"}
+			want = variables{"BOOT_ORDER": "A B", "BOOT_A_LEFT": "3"}
 		}
-		got, err := bootState.read(partition)
+		got, err := bootState.read(partition, bootState.offset, bootState.shadowOffset)
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
 			t.Errorf("%s: %v (-want +got):\n%s", test.name, err, diff)
 		}
 	}
 }
 
-func TestJudgeVariables(t *testing.T) {
-	one, two := map[string]string{"x": "1"}, map[string]string{"x": "2"}
+func TestJudgeCut(t *testing.T) {
+	one, two := variables{"x": "1"}, variables{"x": "2"}
 	for name, test := range map[string]struct {
-		now  map[string]string
-		want class
+		before, now variables
+		stored      bool
+		want        class
 	}{
-		"before": {one, fine}, "after": {two, fine}, "none": {nil, lost}, "empty": {map[string]string{}, lost}, "other": {map[string]string{"x": "3"}, lost},
+		"before": {one, one, false, fine}, "after": {one, two, false, fine}, "none": {one, nil, false, lost},
+		"empty": {one, variables{}, false, lost}, "other": {one, variables{"x": "3"}, false, lost},
+		"stored":                     {one, two, true, fine},
+		"stored, and still before":   {one, one, true, lost},
+		"stored, and damaged":        {nil, nil, true, lost},
+		"damaged, and empty before":  {variables{}, nil, false, lost},
+		"damaged, as before":         {nil, nil, false, fine},
+		"empty, and damaged before":  {nil, variables{}, false, lost},
+		"restored from what was not": {nil, one, false, lost},
 	} {
-		if got := judgeVariables(one, two, test.now); got.Class != test.want {
+		if got := judgeCut(test.before, two, test.now, test.stored); got.Class != test.want {
 			t.Errorf("%s: %v, want %s", name, got, test.want)
 		}
 	}
-	if got := judgeVariables(map[string]string{}, two, nil); got.Class != lost {
-		t.Errorf("damaged, and empty before: %v, want lost", got)
+}
+
+// That nothing can be read is told otherwise than that something else is there.
+func TestJudgeCutTellsDamage(t *testing.T) {
+	if got := judgeCut(variables{"x": "1"}, variables{"x": "2"}, nil, false); !strings.Contains(got.Why, "accepts neither the environment nor its shadow") {
+		t.Errorf("a damaged environment is told as %q", got.Why)
 	}
-	if got := judgeVariables(nil, two, nil); got.Class != fine {
-		t.Errorf("damaged, as before: %v, want fine", got)
+}
+
+// What a boot makes of the boot state, and what is no attempt of its.
+func TestAttempt(t *testing.T) {
+	for _, test := range []struct{ was, want variables }{
+		{nil, variables{"BOOT_ORDER": "A B", "BOOT_A_LEFT": "2", "BOOT_B_LEFT": "3", "BOOT_A_FROM": "3", "BOOT_A_NOW": "2"}},
+		{
+			variables{"BOOT_ORDER": "B A", "BOOT_A_LEFT": "3", "BOOT_B_LEFT": "10", "BOOT_B_FROM": "11", "BOOT_B_NOW": "10", "X": "y"},
+			variables{"BOOT_ORDER": "B A", "BOOT_A_LEFT": "3", "BOOT_B_LEFT": "f", "BOOT_B_FROM": "11", "BOOT_B_NOW": "f", "X": "y"},
+		},
+		{
+			variables{"BOOT_ORDER": "B A", "BOOT_A_LEFT": "3", "BOOT_B_LEFT": "0", "BOOT_A_FROM": "3", "BOOT_A_NOW": "0", "BOOT_EXHAUSTED": "1"},
+			variables{"BOOT_ORDER": "B A", "BOOT_A_LEFT": "2", "BOOT_B_LEFT": "0", "BOOT_A_FROM": "3", "BOOT_A_NOW": "2"},
+		},
+	} {
+		if diff := cmp.Diff(test.want, test.was.attempt()); diff != "" {
+			t.Errorf("after an attempt of %q (-want +got):\n%s", test.was, diff)
+		}
+	}
+	one, two := variables{"x": "1"}, variables{"x": "2"}
+	if judgeBoots(one, maps.Clone(one), "shadow").Class != fine || judgeBoots(one, two, "shadow").Class != lost || judgeBoots(one, nil, "shadow").Class != lost {
+		t.Error("another environment than the attempts make is not lost, or the same is")
 	}
 }
 
@@ -248,7 +281,7 @@ func TestFiles(t *testing.T) {
 		{path: "/etc/gone", where: hidden},
 		{path: "overlay/b/upper/x", texts: []string{"1"}, where: stored},
 	}}
-	if diff := cmp.Diff([]string{"read:/etc/mine", "read:/etc/gone"}, s.looks()); diff != "" {
+	if diff := cmp.Diff([]string{"read:/etc/mine", "read:/etc/gone"}, looks([]scenario{s, s})); diff != "" {
 		t.Errorf("verbs (-want +got):\n%s", diff)
 	}
 	for _, test := range []struct {

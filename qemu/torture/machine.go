@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,13 +14,13 @@ import (
 type laboratory struct {
 	kernel    string
 	initramfs string
-	stub      string
+	parts     parts
 	dir       string // for what is not kept
 	extra     []string
 
-	mu     sync.Mutex
-	states map[string]func() (string, error) // saved machines by their words
-	boots  int
+	mu    sync.Mutex
+	made  map[string]func() (string, error) // files that scenarios share, see once
+	boots map[string]int                    // of each scenario
 }
 
 // bootDeadline is for a boot that takes 2 to 4 s.
@@ -43,15 +41,18 @@ func (l *laboratory) machine(s scenario, disk qemu.Drive, words []string) qemu.M
 		Drives: []qemu.Drive{disk},
 	}
 	if s.machine != nil {
-		s.machine(&m)
+		s.machine(l.parts, &m)
 	}
 	return m
 }
 
 // run lets a machine run to its end.
-func (l *laboratory) run(m qemu.Machine) (r result, err error) {
+func (l *laboratory) run(s scenario, m qemu.Machine) (r result, err error) {
 	l.mu.Lock()
-	l.boots++
+	if l.boots == nil {
+		l.boots = map[string]int{}
+	}
+	l.boots[s.name]++
 	l.mu.Unlock()
 	vm, err := m.Start()
 	if err != nil {
@@ -68,7 +69,7 @@ func (l *laboratory) run(m qemu.Machine) (r result, err error) {
 
 // cold boots from the very start.
 func (l *laboratory) cold(s scenario, disk qemu.Drive, words []string) (result, error) {
-	return l.run(l.machine(s, disk, words))
+	return l.run(s, l.machine(s, disk, words))
 }
 
 // warm boots from the moment at which init has started and not yet touched the
@@ -77,25 +78,14 @@ func (l *laboratory) warm(s scenario, disk string, words []string) (result, erro
 	if s.machine != nil {
 		return l.cold(s, qemu.Drive{File: disk}, words)
 	}
-	key := strings.Join(words, " ")
-	l.mu.Lock()
-	if l.states == nil {
-		l.states = map[string]func() (string, error){}
-	}
-	state, ok := l.states[key]
-	if !ok {
-		file := filepath.Join(l.dir, fmt.Sprintf("state-%d", len(l.states)))
-		state = sync.OnceValues(func() (string, error) { return file, l.save(file, disk, words) })
-		l.states[key] = state
-	}
-	l.mu.Unlock()
-	file, err := state()
+	key := fmt.Sprint("machine ", s.recipe(parts{}).Size(), words)
+	file, err := l.once(key, "machine", func(file string) error { return l.save(file, disk, words) })
 	if err != nil {
 		return result{}, err
 	}
 	m := l.machine(s, qemu.Drive{File: disk}, words)
 	m.Resume = file
-	return l.run(m)
+	return l.run(s, m)
 }
 
 // firstWords are lines of the console at which a machine can be saved: the
@@ -135,29 +125,6 @@ func (l *laboratory) saveAt(line, file, disk string, words []string) (err error)
 	return err
 }
 
-// prepare makes the disk of a scenario as the recorded boot finds it.
-func (l *laboratory) prepare(s scenario, disk string) error {
-	if err := s.recipe(l.stub).Write(disk); err != nil {
-		return err
-	}
-	for i, step := range s.before {
-		if step.install != nil {
-			if err := step.install(l.stub, disk); err != nil {
-				return err
-			}
-			continue
-		}
-		words := step.words
-		if words == nil {
-			words = s.words
-		}
-		if err := l.whole(s, qemu.Drive{File: disk}, words, step.do); err != nil {
-			return fmt.Errorf("cannot boot for the %d. time before the record: %w", i+1, err)
-		}
-	}
-	return nil
-}
-
 // whole boots, and fails unless the stub did all that it was asked for.
 func (l *laboratory) whole(s scenario, disk qemu.Drive, words, verbs []string) error {
 	r, err := l.cold(s, disk, withVerbs(words, verbs))
@@ -173,6 +140,18 @@ func (l *laboratory) whole(s scenario, disk qemu.Drive, words, verbs []string) e
 		}
 	}
 	return nil
+}
+
+// recorded is the boot that is recorded, to its end.
+func (l *laboratory) recorded(s scenario, disk qemu.Drive) error {
+	if !s.fails {
+		return l.whole(s, disk, s.words, s.do)
+	}
+	r, err := l.cold(s, disk, withVerbs(s.words, nil))
+	if err == nil && !failedClearly(r) {
+		err = fmt.Errorf("the boot did not fail as it was to: the machine ended with %s\n%s", r.ending, r.console)
+	}
+	return err
 }
 
 // logSize is ample for a boot, and a hole where it is not needed.
@@ -192,7 +171,7 @@ func (l *laboratory) record(s scenario, disk, log string) (record, error) {
 	if err != nil {
 		return record{}, fmt.Errorf("cannot make a place for the record: %w", err)
 	}
-	if err := l.whole(s, qemu.Drive{File: written, Log: log}, s.words, s.do); err != nil {
+	if err := l.recorded(s, qemu.Drive{File: written, Log: log}); err != nil {
 		return record{}, fmt.Errorf("cannot record the scenario: %w", err)
 	}
 	r, err := s.readRecord(log)

@@ -13,6 +13,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
@@ -44,16 +45,15 @@ func torture() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
-	var all []outcome
+	var chosen []scenario
 	for _, s := range scenarios() {
-		if !pattern.MatchString(s.name) {
-			continue
+		if pattern.MatchString(s.name) {
+			chosen = append(chosen, s)
 		}
-		out, err := l.runScenario(s, options{state: *state, cases: *cases, jobs: *jobs, shrink: true, progress: os.Stderr})
-		if err != nil {
-			return err
-		}
-		all = append(all, out)
+	}
+	all, err := l.runScenarios(chosen, options{state: *state, cases: func(scenario) int { return *cases }, places: newPlaces(*jobs), shrink: true, progress: os.Stderr})
+	if err != nil {
+		return err
 	}
 	printTable(os.Stdout, all)
 	var failures []string
@@ -74,10 +74,14 @@ func (o outcome) tell() string {
 	return fmt.Sprintf("%s: %d failures, the smallest after %s: %s: %s\nkept in %s", o.scenario, len(o.failures), f.image.plainest().name, f.verdict.Class, f.verdict.Why, f.dir)
 }
 
-// newLaboratory gets together what the boots need.
+// newLaboratory gets together what the boots need. What was built with the
+// initramfs lies beside it.
 func newLaboratory(initramfs string, extra []string) (*laboratory, error) {
-	if _, err := os.Stat(initramfs); err != nil {
-		return nil, fmt.Errorf("cannot boot without an initramfs (\"make torture\" makes it): %w", err)
+	built := func(name string) string { return filepath.Join(filepath.Dir(initramfs), name) }
+	for _, file := range []string{initramfs, built("minosctl"), built("initramfs-shared.cpio.lz4"), built("modules.cpio.lz4")} {
+		if _, err := os.Stat(file); err != nil {
+			return nil, fmt.Errorf("cannot boot without what \"make torture\" builds: %w", err)
+		}
 	}
 	cache, err := qemu.UserCache(qemu.NewProgress(os.Stderr))
 	if err != nil {
@@ -87,15 +91,24 @@ func newLaboratory(initramfs string, extra []string) (*laboratory, error) {
 	if err != nil {
 		return nil, err
 	}
+	p := parts{minosctl: built("minosctl")}
+	if p.firmware, err = cache.UBoot(); err != nil {
+		return nil, err
+	}
+	if p.kernel, err = cache.KernelSlot(debian.Image, built("modules.cpio.lz4")); err != nil {
+		return nil, err
+	}
+	if p.boot, err = qemu.BootFiles(built("initramfs-shared.cpio.lz4"), withVerbs(nil, looks(scenarios()))...); err != nil {
+		return nil, err
+	}
 	dir, err := os.MkdirTemp("", "minos-torture-")
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a directory for the cases: %w", err)
 	}
-	stub, err := qemu.BuildStub(dir)
-	if err != nil {
+	if p.stub, err = qemu.BuildStub(dir); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	return &laboratory{kernel: debian.Image, initramfs: initramfs, stub: stub, dir: dir, extra: extra}, nil
+	return &laboratory{kernel: debian.Image, initramfs: initramfs, parts: p, dir: dir, extra: extra}, nil
 }
 
 func (l *laboratory) close() error { return os.RemoveAll(l.dir) }

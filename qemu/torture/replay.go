@@ -11,7 +11,7 @@ import (
 
 // partition is where a partition of the scenario's disk lies.
 func (s scenario) partition(name string) qemu.Range {
-	ranges := s.recipe("").Ranges()
+	ranges := s.recipe(parts{}).Ranges()
 	if i := slices.IndexFunc(ranges, func(r qemu.Range) bool { return r.Name == name }); i >= 0 {
 		return ranges[i]
 	}
@@ -31,14 +31,18 @@ func (s scenario) readRecord(log string) (record, error) {
 	}
 	marks := s.partition(markPartition)
 	r := newRecord(entries, marks.Start/sectorSize, marks.Size/sectorSize)
+	if s.within != "" {
+		p := s.partition(s.within)
+		r.within = &span{p.Start / sectorSize, (p.Start + p.Size) / sectorSize}
+	}
 	wanted := 0
 	for _, verb := range s.do {
 		if verb == setMark {
 			wanted++
 		}
 	}
-	if r.marks != wanted || len(r.writes) == 0 || r.flushes == 0 {
-		return r, fmt.Errorf("cannot use the record: it has %d writes, %d flushes and %d marks of %d", len(r.writes), r.flushes, r.marks, wanted)
+	if r.marks != wanted || r.boundaries() < 2 || r.flushes == 0 {
+		return r, fmt.Errorf("cannot use the record: it has %d writes and %d boundaries, %d flushes and %d marks of %d", len(r.writes), r.boundaries(), r.flushes, r.marks, wanted)
 	}
 	return r, nil
 }

@@ -12,18 +12,28 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // options say how a scenario is run.
 type options struct {
-	state    string // directory for records, verdicts and failures
-	cases    int    // at most so many images; 0 for all
-	jobs     int    // boots side by side
-	stopAt   int    // failures after which no more cases are begun; 0 for never
-	shrink   bool   // look for a smaller case than the first failure
+	state    string             // directory for records, verdicts and failures
+	cases    func(scenario) int // at most so many images; 0 for all
+	places   places             // for what runs side by side
+	stopAt   int                // failures after which no more cases are begun; 0 for never
+	shrink   bool               // look for a smaller case than the first failure
 	progress io.Writer
 }
+
+// places are as many as there may be machines side by side. What runs one holds
+// one, or more than one after the other.
+type places chan struct{}
+
+func newPlaces(n int) places { return make(chan struct{}, n) }
+
+func (p places) take() { p <- struct{}{} }
+func (p places) free() { <-p }
 
 // outcome is a line of the table, and what failed.
 type outcome struct {
@@ -49,7 +59,17 @@ type failure struct {
 // decides what a case is.
 func (l *laboratory) key(s scenario) (string, error) {
 	h := sha256.New()
-	for _, file := range []string{l.kernel, l.initramfs, l.stub} {
+	files := []string{l.kernel, l.initramfs, l.parts.stub, l.parts.minosctl}
+	if s.machine != nil {
+		files = append(files, l.parts.firmware, l.parts.kernel)
+		for _, f := range l.parts.boot {
+			fmt.Fprintf(h, "%s %q", f.Name, f.Data)
+			if f.From != "" {
+				files = append(files, f.From)
+			}
+		}
+	}
+	for _, file := range files {
 		f, err := os.Open(file)
 		if err != nil {
 			return "", fmt.Errorf("cannot tell this run from others: %w", err)
@@ -59,16 +79,23 @@ func (l *laboratory) key(s scenario) (string, error) {
 			return "", fmt.Errorf("cannot tell this run from others: %w", err)
 		}
 	}
-	fmt.Fprintf(h, "%d %q %t %q %q %+v %+v %q %q", judgement, s.name, s.machine != nil, s.words, s.do, s.recipe("stub"), s.files, s.looks(), l.extra)
+	fmt.Fprintf(h, "%d %q %q %q %t %q %q %q %+v %+v %q", judgement, s.name, s.words, s.do, s.fails, s.within, s.afterCut(false), s.afterCut(true),
+		s.recipe(parts{stub: "stub"}), s.files, l.extra)
+	if s.environment != nil {
+		fmt.Fprintf(h, "%+v", *s.environment)
+	}
 	for _, step := range s.before {
-		fmt.Fprintf(h, "%q %q %t", step.words, step.do, step.install != nil)
+		fmt.Fprintf(h, "%q %q %s", step.words, step.do, step.install)
+		if step.from != nil {
+			fmt.Fprintf(h, "%+v", step.from(parts{stub: "stub"}))
+		}
 	}
 	return hex.EncodeToString(h.Sum(nil)[:6]), nil
 }
 
 // judgement is the number of the rules by which cases are judged and images are
 // made: another one makes verdicts of earlier runs void.
-const judgement = 4
+const judgement = 5
 
 // open records a scenario, or takes the record of an earlier run.
 func (l *laboratory) open(s scenario, o options) (*bench, string, error) {
@@ -109,10 +136,36 @@ func (l *laboratory) open(s scenario, o options) (*bench, string, error) {
 	return b, dir, err
 }
 
+// runScenarios runs scenarios, two at a time: making the next one's record takes
+// one machine, and leaves places to the cases of another. The outcomes are in
+// the order of the scenarios; after an error no more are begun.
+func (l *laboratory) runScenarios(list []scenario, o options) ([]outcome, error) {
+	outcomes, errs := make([]outcome, len(list)), make([]error, len(list))
+	var running sync.WaitGroup
+	var broken atomic.Bool
+	turns := newPlaces(2)
+	for n, s := range list {
+		turns.take()
+		if broken.Load() {
+			break
+		}
+		running.Go(func() {
+			defer turns.free()
+			if outcomes[n], errs[n] = l.runScenario(s, o); errs[n] != nil {
+				broken.Store(true)
+			}
+		})
+	}
+	running.Wait()
+	return outcomes, errors.Join(errs...)
+}
+
 // runScenario tries the cases of a scenario.
 func (l *laboratory) runScenario(s scenario, o options) (outcome, error) {
-	start, boots := time.Now(), l.boots
+	o.places.take()
+	start := time.Now()
 	b, dir, err := l.open(s, o)
+	o.places.free()
 	if err != nil {
 		return outcome{}, fmt.Errorf("scenario %s: %w", s.name, err)
 	}
@@ -124,7 +177,7 @@ func (l *laboratory) runScenario(s scenario, o options) (outcome, error) {
 	if err != nil {
 		return out, err
 	}
-	failed, err := b.tryAll(sample(b.images, o.cases), o, m, func(v verdict) { out.tried++; out.count[v.Class]++ })
+	failed, err := b.tryAll(sample(b.images, o.cases(s)), o, m, func(v verdict) { out.tried++; out.count[v.Class]++ })
 	if err == nil && len(failed) > 0 && o.shrink {
 		failed, err = b.shrink(failed, m)
 	}
@@ -133,7 +186,9 @@ func (l *laboratory) runScenario(s scenario, o options) (outcome, error) {
 		f.dir = filepath.Join(dir, "failed", f.image.id)
 		out.failures = append(out.failures, f)
 	}
-	out.took, out.boots = time.Since(start), l.boots-boots
+	l.mu.Lock()
+	out.took, out.boots = time.Since(start), l.boots[s.name]
+	l.mu.Unlock()
 	return out, err
 }
 
@@ -141,7 +196,6 @@ func (l *laboratory) runScenario(s scenario, o options) (outcome, error) {
 func (b *bench) tryAll(todo []image, o options, m *memory, count func(verdict)) (failed []failure, err error) {
 	var mu sync.Mutex
 	var running sync.WaitGroup
-	places := make(chan struct{}, o.jobs)
 	stop := func() bool {
 		mu.Lock()
 		defer mu.Unlock()
@@ -161,13 +215,13 @@ func (b *bench) tryAll(todo []image, o options, m *memory, count func(verdict)) 
 			judge(i, v)
 			continue
 		}
-		places <- struct{}{}
+		o.places.take()
 		if stop() {
-			<-places
+			o.places.free()
 			break
 		}
 		running.Go(func() {
-			defer func() { <-places }()
+			defer o.places.free()
 			v, tryErr := b.tryAndKeep(i, m)
 			if tryErr != nil {
 				mu.Lock()

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,8 +42,9 @@ func TestMemory(t *testing.T) {
 // Whatever changes what a case is, or who tries it, makes earlier verdicts void.
 func TestKey(t *testing.T) {
 	dir := t.TempDir()
-	l := &laboratory{kernel: filepath.Join(dir, "kernel"), initramfs: filepath.Join(dir, "initramfs"), stub: filepath.Join(dir, "stub")}
-	for _, file := range []string{l.kernel, l.initramfs, l.stub} {
+	p := parts{stub: filepath.Join(dir, "stub"), minosctl: filepath.Join(dir, "minosctl"), firmware: filepath.Join(dir, "firmware"), kernel: filepath.Join(dir, "modules")}
+	l := &laboratory{kernel: filepath.Join(dir, "kernel"), initramfs: filepath.Join(dir, "initramfs"), parts: p}
+	for _, file := range []string{l.kernel, l.initramfs, p.stub, p.minosctl, p.firmware, p.kernel} {
 		if err := os.WriteFile(file, []byte(file), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -58,6 +60,12 @@ func TestKey(t *testing.T) {
 		}
 		seen[key] = s.name
 	}
+	state := slices.IndexFunc(scenarios(), func(s scenario) bool { return s.name == "attempt" })
+	other := scenarios()[state]
+	other.before = append(slices.Clone(other.before[:len(other.before)-1]), withState(torn(qemu.StubDisk("").BootState)))
+	if key, _ := l.key(other); seen[key] != "" {
+		t.Error("another disk has the same key")
+	}
 	same, _ := l.key(scenarios()[0])
 	if _, ok := seen[same]; !ok {
 		t.Error("a scenario has another key each time")
@@ -70,6 +78,19 @@ func TestKey(t *testing.T) {
 	}
 }
 
+// After an error no more scenarios are begun.
+func TestRunScenariosStops(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "missing")
+	l := &laboratory{kernel: missing, dir: t.TempDir()}
+	out, err := l.runScenarios(scenarios(), options{state: t.TempDir(), places: newPlaces(1)})
+	if err == nil || len(out) != len(scenarios()) {
+		t.Fatalf("%d outcomes, %v; want an error", len(out), err)
+	}
+	if told := strings.Count(err.Error(), "scenario "); told > 3 {
+		t.Errorf("%d scenarios failed, want the others not to be begun:\n%v", told, err)
+	}
+}
+
 func TestTable(t *testing.T) {
 	var out strings.Builder
 	printTable(&out, []outcome{
@@ -77,9 +98,9 @@ func TestTable(t *testing.T) {
 		{scenario: "settled boot", boundaries: 27, cuts: 451, images: 114, tried: 20, count: map[class]int{lost: 1, deadEnd: 2, degraded: 3, fine: 14}, boots: 29, took: 30 * time.Second},
 	})
 	want := strings.TrimPrefix(`
-scenario         boundaries   cuts   disks        tried   lost dead ends  degraded  repaired  boots     time
-reset                    40    900     200          all      0         0         0         4    321     9m0s
-settled boot             27    451     114    20 of 114      1         2         3         0     29      30s
+scenario             boundaries   cuts   disks        tried   lost dead ends  degraded  repaired  boots     time
+reset                        40    900     200          all      0         0         0         4    321     9m0s
+settled boot                 27    451     114    20 of 114      1         2         3         0     29      30s
 `, "\n")
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("table (-want +got):\n%s", diff)
@@ -91,11 +112,21 @@ func TestScenarios(t *testing.T) {
 	names := map[string]bool{}
 	for _, s := range scenarios() {
 		marks := strings.Count(strings.Join(s.do, ","), setMark)
-		if names[s.name] || len(s.looks()) == 0 || marks == 0 {
-			t.Errorf("scenario %q: its name is there already: %t; it looks at %q and sets %d marks", s.name, names[s.name], s.looks(), marks)
+		stubless := s.fails || s.machine != nil
+		if names[s.name] || len(s.files) == 0 || (marks == 0) != stubless || (s.do == nil) != stubless {
+			t.Errorf("scenario %q: its name is there already: %t; it looks at %d files, sets %d marks, does %q", s.name, names[s.name], len(s.files), marks, s.do)
 		}
 		names[s.name] = true
 		used := map[int]bool{}
+		if s.environment != nil {
+			used[s.environment.marked] = true
+			if s.environment.marked > marks {
+				t.Errorf("scenario %q cannot judge %+v", s.name, *s.environment)
+			}
+		}
+		if s.within != "" && s.partition(s.within).Size == 0 {
+			t.Errorf("scenario %q has no partition %s to cut within", s.name, s.within)
+		}
 		for _, f := range s.files {
 			used[f.marked] = true
 			if f.marked > marks || (f.where == hidden) != (len(f.texts) == 0) {
@@ -107,7 +138,7 @@ func TestScenarios(t *testing.T) {
 				t.Errorf("scenario %q sets mark %d and expects nothing of it", s.name, m+1)
 			}
 		}
-		if d := s.recipe(""); s.partition(markPartition).Number != 7 || d.KernelB.Content != nil {
+		if d := s.recipe(parts{}); s.partition(markPartition).Number != 7 || d.KernelB.Content != nil {
 			t.Errorf("scenario %q has no blank %s at %s for the marks", s.name, markPartition, markDevice)
 		}
 	}

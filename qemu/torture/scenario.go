@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/minos-os/minos-init/qemu"
@@ -10,15 +11,24 @@ import (
 // hold afterwards. The list of them is in scenarios.go.
 type scenario struct {
 	name  string
-	disk  func(stub string) qemu.Disk // but for the sizes; nil for qemu.StubDisk
-	words []string                    // of the kernel command line, in the recorded boot and after each cut
-	// machine changes the machine of each boot, for one that starts from its disk:
-	// a bootloader in the place of kernel and words. Such a machine reads its disk
-	// from the first moment, so it always boots from the very start.
-	machine func(*qemu.Machine)
-	// before is what happened to the disk earlier.
+	disk  func(parts) qemu.Disk // but for the sizes; nil for qemu.StubDisk
+	words []string              // of the kernel command line, in the recorded boot and after each cut
+	// later are the words after a cut, where they are others; nil for the same.
+	later []string
+	// machine changes the machine of the recorded boot and of those after it, for
+	// one that starts from its disk: a bootloader in the place of kernel and words,
+	// and so of do. Such a machine reads its disk from the first moment, so it
+	// always boots from the very start.
+	machine func(parts, *qemu.Machine)
+	// before is what happened to the disk earlier; a boot of it is not that of
+	// machine.
 	before []step
 	do     []string // verbs for the stub in the recorded boot; syncs are told by setMark
+	// fails tells that init gives up the recorded boot, and the stub does nothing.
+	fails bool
+	// within is the partition whose writes are cut: the others are those of another
+	// scenario. Without it all are.
+	within string
 	files  []expected
 	// otherwise are the words with which the bootloader starts the machine after a
 	// boot that failed; nil for the same.
@@ -35,7 +45,8 @@ type scenario struct {
 type step struct {
 	words   []string // of the kernel command line; nil for those of the scenario
 	do      []string // verbs for the stub
-	install func(stub string, image string) error
+	install string   // the name of a partition, whose content becomes that of from
+	from    func(parts) qemu.Disk
 }
 
 // expected is what has to become of a file.
@@ -55,6 +66,16 @@ const (
 	stored where = "stored" // on the partition that is the first part of path
 )
 
+// parts are what disks and machines are made of, files but for boot. The zero
+// value is enough for the places on a disk.
+type parts struct {
+	stub     string // the real init
+	minosctl string
+	firmware string      // U-Boot
+	kernel   string      // content of a kernel slot: the kernel and its modules
+	boot     []qemu.File // what U-Boot finds on the boot partition
+}
+
 // markPartition is blank on the disks of the scenarios.
 const markPartition, markDevice = "kernel-b", "/dev/vda7"
 
@@ -67,10 +88,10 @@ func synced(path, text string) []string {
 }
 
 // recipe is the disk of the scenario.
-func (s scenario) recipe(stub string) qemu.Disk {
-	d := qemu.StubDisk(stub)
+func (s scenario) recipe(p parts) qemu.Disk {
+	d := qemu.StubDisk(p.stub)
 	if s.disk != nil {
-		d = s.disk(stub)
+		d = s.disk(p)
 	}
 	// An ext4 of less than 128 MiB has no second superblock, with which e2fsck
 	// could repair the first; those of devices have one.
@@ -78,16 +99,30 @@ func (s scenario) recipe(stub string) qemu.Disk {
 	return d
 }
 
-// looks are the verbs with which the stub looks for the files after a cut.
-func (s scenario) looks() (verbs []string) {
-	seen := map[string]bool{}
-	for _, f := range s.files {
-		if verb := "read:" + f.path; f.where != stored && !seen[verb] {
-			seen[verb] = true
-			verbs = append(verbs, verb)
+// looks are the verbs with which the stub looks for files after a cut. They are
+// the same for all scenarios, so that these can share a saved machine.
+func looks(all []scenario) (verbs []string) {
+	for _, s := range all {
+		for _, f := range s.files {
+			if verb := "read:" + f.path; f.where != stored && !slices.Contains(verbs, verb) {
+				verbs = append(verbs, verb)
+			}
 		}
 	}
 	return verbs
+}
+
+// afterCut are the words of the kernel command line of a boot after a cut; then
+// the bootloader has seen a boot fail.
+func (s scenario) afterCut(failed bool) []string {
+	words := s.words
+	if s.later != nil {
+		words = s.later
+	}
+	if failed && s.otherwise != nil {
+		words = s.otherwise
+	}
+	return withVerbs(words, looks(scenarios()))
 }
 
 // withVerbs are words of the kernel command line and the stub's verbs.

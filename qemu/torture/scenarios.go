@@ -8,7 +8,15 @@ import (
 
 // scenarios are all there are. docs/reliability.md says how to add one.
 func scenarios() []scenario {
-	slotA := []string{"rauc.slot=A"}
+	return slices.Concat(upperScenarios(), bootStateScenarios())
+}
+
+// The words with which a bootloader starts slot A, and those with which init
+// picks the slot.
+var slotA, picks = []string{"rauc.slot=A"}, []string{}
+
+// upperScenarios are about what a boot does to the writable layer.
+func upperScenarios() []scenario {
 	mine := synced("/etc/mine", "1")
 	data := synced("/data/mine", "1")
 	mineShown := expected{path: "/etc/mine", texts: []string{"1"}, where: shown}
@@ -44,7 +52,7 @@ func scenarios() []scenario {
 		},
 		{
 			name: "changed rootfs", words: slotA,
-			before: []step{{do: slices.Concat(mine, data)}, {install: otherRootFS}},
+			before: []step{{do: slices.Concat(mine, data)}, {install: "rootfs-a", from: otherRootFS}},
 			do:     synced("/etc/more", "2"),
 			files: []expected{
 				{path: "/etc/mine", where: hidden}, dataShown,
@@ -69,16 +77,16 @@ func scenarios() []scenario {
 }
 
 // blankOverlay is the stub disk without the directories of the slots.
-func blankOverlay(stub string) qemu.Disk {
-	d := qemu.StubDisk(stub)
+func blankOverlay(p parts) qemu.Disk {
+	d := qemu.StubDisk(p.stub)
 	d.Overlay = overlay(qemu.Tree{})
 	return d
 }
 
 // adoptedOverlay is the stub disk with an upper that does not say what it was
 // written over.
-func adoptedOverlay(stub string) qemu.Disk {
-	d := qemu.StubDisk(stub)
+func adoptedOverlay(p parts) qemu.Disk {
+	d := qemu.StubDisk(p.stub)
 	d.Overlay = overlay(qemu.Tree{}.With(qemu.Dir("a"), qemu.Dir("a/work"),
 		qemu.Dir("a/upper"), qemu.Dir("a/upper/etc"), qemu.Text("a/upper/etc/mine", "1")))
 	return d
@@ -92,11 +100,12 @@ func overlay(tree qemu.Tree) qemu.Partition {
 	return p
 }
 
-// otherRootFS writes another image to slot A, as an updater does.
-func otherRootFS(stub, image string) error {
-	d := qemu.StubDisk(stub)
+// otherRootFS is the stub disk with another image in slot A, as an updater
+// writes it.
+func otherRootFS(p parts) qemu.Disk {
+	d := qemu.StubDisk(p.stub)
 	content := d.RootFSA.Content.(qemu.Ext4)
 	content.Tree = content.Tree.With(qemu.Text("etc/os-release", "ID=minos-stub\nNAME=\"stub root filesystem\"\nBUILD_ID=2\n"))
 	d.RootFSA.Content = content
-	return d.Install("rootfs-a", image)
+	return d
 }

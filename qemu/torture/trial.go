@@ -55,39 +55,54 @@ func (b *bench) try(i image) (v verdict, consoles string, err error) {
 		before.verdict.Why = "the disk after the cut: " + before.verdict.Why
 		return before.verdict, "", nil
 	}
-	first, consoles, err := b.bootOn(disk)
-	if err != nil {
-		return v, consoles, err
+	cut, v, err := b.environmentAfterCut(disk, i.synced)
+	if err != nil || v.failed() {
+		return v, "", err
 	}
-	if v = reached(first); before.verdict.Class == repaired && (v.Class == fine || v.Class == degraded) {
+	first, err := b.bootOn(disk)
+	if err != nil {
+		return v, first.consoles, err
+	}
+	if v = reached(first.result); before.verdict.Class == repaired && (v.Class == fine || v.Class == degraded) {
 		// The boot got along without it. Now somebody repairs it.
 		if err := b.repair(disk); err != nil {
-			return v, consoles, err
+			return v, first.consoles, err
 		}
-		var more string
-		if first, more, err = b.bootOn(disk); err != nil {
-			return v, consoles, err
+		again, err := b.bootOn(disk)
+		if first = first.then("after e2fsck", again); err != nil {
+			return v, first.consoles, err
 		}
-		consoles += "\n== after e2fsck\n" + more
-		v = reached(first)
+		v = reached(first.result)
 	}
 	if v.Class != fine {
-		return v, consoles, nil
+		return v, first.consoles, nil
 	}
 	after, err := b.judgeDisk(disk)
 	if err != nil {
-		return v, consoles, err
+		return v, first.consoles, err
 	}
-	environment, err := b.judgeEnvironment(disk)
+	environment, err := b.environmentAfterBoots(disk, cut, first.times)
 	if err != nil {
-		return v, consoles, err
+		return v, first.consoles, err
 	}
-	v = worst(after.verdict, environment, b.scenario.filesStored(after.trees, i.synced), b.scenario.filesShown(first, i.synced))
+	v = worst(after.verdict, environment, b.scenario.filesStored(after.trees, i.synced), b.scenario.filesShown(first.result, i.synced))
 	if v.failed() {
-		return v, consoles, nil
+		return v, first.consoles, nil
 	}
 	changed, console, err := b.changesAgain(disk, after.trees, i.synced)
-	return worst(changed, v, before.verdict), consoles + console, err
+	return worst(changed, v, before.verdict), first.consoles + console, err
+}
+
+// boots are one or more boots, one after the other.
+type boots struct {
+	result          // of the last
+	consoles string // of all
+	times    int
+}
+
+// then are these boots and more of them.
+func (f boots) then(title string, more boots) boots {
+	return boots{more.result, f.consoles + "\n== " + title + "\n" + more.consoles, f.times + more.times}
 }
 
 // repair lets e2fsck repair what it can, as a person would.
@@ -134,17 +149,14 @@ func (b *bench) place(name string) (string, error) {
 }
 
 // bootOn boots, and when init failed clearly once more as the bootloader would.
-func (b *bench) bootOn(disk string) (result, string, error) {
-	words := withVerbs(b.scenario.words, b.scenario.looks())
-	r, err := b.warm(b.scenario, disk, words)
+func (b *bench) bootOn(disk string) (boots, error) {
+	r, err := b.warm(b.scenario, disk, b.scenario.afterCut(false))
+	first := boots{r, r.console, 1}
 	if err != nil || !failedClearly(r) {
-		return r, r.console, err
+		return first, err
 	}
-	if b.scenario.otherwise != nil {
-		words = withVerbs(b.scenario.otherwise, b.scenario.looks())
-	}
-	second, err := b.warm(b.scenario, disk, words)
-	return second, r.console + "\n== the next boot\n" + second.console, err
+	r, err = b.warm(b.scenario, disk, b.scenario.afterCut(true))
+	return first.then("the next boot", boots{r, r.console, 1}), err
 }
 
 // changesAgain boots once more and judges whether anything changes. A disk with
@@ -157,7 +169,7 @@ func (b *bench) changesAgain(disk string, was trees, marks int) (verdict, string
 	if known {
 		return isFine, "", nil
 	}
-	r, err := b.warm(b.scenario, disk, withVerbs(b.scenario.words, b.scenario.looks()))
+	r, err := b.warm(b.scenario, disk, b.scenario.afterCut(false))
 	if err != nil {
 		return verdict{}, "", err
 	}
@@ -223,7 +235,7 @@ func (b *bench) judgeDisk(disk string) (inspection, error) {
 // judgeUntouched judges what the scenario's boots only read, and the boot
 // partition's files.
 func (b *bench) judgeUntouched(disk string) (verdict, error) {
-	for _, r := range b.scenario.recipe("").Ranges() {
+	for _, r := range b.scenario.recipe(parts{}).Ranges() {
 		switch r.Name {
 		case "rootfs-a", "rootfs-b", "kernel-a", "kernel-b":
 			same, err := sameRange(b.base, disk, r)
