@@ -35,6 +35,13 @@ func (c *DebianCard) powered() Machine {
 	return m
 }
 
+// sessionWords are for the kernel command line: a failed boot restarts at once,
+// and systemd waits long enough for the terminal, for which a busy workstation
+// has taken more than its 90 s.
+func sessionWords() []string {
+	return []string{"panic=-1", "systemd.default_device_timeout_sec=600"}
+}
+
 // newDebianCard makes a demo disk as make run has it, or the same with a GPT.
 func newDebianCard(t *testing.T, gpt bool, bundles ...string) *DebianCard {
 	t.Helper()
@@ -44,7 +51,7 @@ func newDebianCard(t *testing.T, gpt bool, bundles ...string) *DebianCard {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := BootFiles(initramfs(t, "initramfs-shared.cpio.lz4"), "panic=-1")
+	files, err := BootFiles(initramfs(t, "initramfs-shared.cpio.lz4"), sessionWords()...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +237,7 @@ func TestRAUCWhenInitPicks(t *testing.T) {
 	if err := card.disk.PutFiles("rootfs-a", card.image, Text("etc/rauc/system.conf", configuration)); err != nil {
 		t.Fatal(err)
 	}
-	card.direct = &Machine{Kernel: machines(t).debian.Image, Initramfs: initramfs(t, "initramfs.cpio.lz4"), Append: []string{"panic=-1"}}
+	card.direct = &Machine{Kernel: machines(t).debian.Image, Initramfs: initramfs(t, "initramfs.cpio.lz4"), Append: sessionWords()}
 	card.Session(Reset, "reboot", func(term Terminal) {
 		term.says("grep -c rauc.slot /proc/cmdline", "0")
 		term.says("systemctl is-active minos-mark-good.service", "active")
