@@ -82,7 +82,7 @@ func TestStatement6_2_9_TheWaitIsTheDeclaredOne(t *testing.T) {
 				t.Errorf("init waited for %s, want %s", waited, test.waits)
 			}
 			for second := 1; second <= 2; second++ {
-				shows(t, r.Console, fmt.Sprintf("minos: waiting for rootfs-%c, overlay, data, boot: %d/3 s, seen: ", strings.ToLower(test.words[0])[len("rauc.slot=")], second))
+				shows(t, r.Console, fmt.Sprintf("minos: waiting for rootfs-%c, bootstate, overlay, data, boot: %d/3 s, seen: ", strings.ToLower(test.words[0])[len("rauc.slot=")], second))
 			}
 			shows(t, r.Console, "minos: what happens next: the machine restarts at once")
 			if goesOn := strings.Contains(r.Console, "so init goes on looking, until 1m0s"); goesOn != (test.waits > 3*time.Second) {
