@@ -82,6 +82,9 @@ type Mounts interface {
 	Mount(MountRequest) error
 	// MoveMount takes a mount, with all below it, to another place.
 	MoveMount(from, to string) error
+	// Remount makes the filesystem that is mounted at path read-only or writable,
+	// and its mount the same; of the flags all others are the mount's too.
+	Remount(path string, flags MountFlags) error
 	// MakePrivate stops the propagation of mounts below path.
 	MakePrivate(path string) error
 	// Unmount detaches a mount. A busy one is an error.

@@ -140,7 +140,15 @@ func attributes(f MountFlags) (attr int) {
 
 // mountByString mounts by mount(2).
 func mountByString(m MountRequest) error {
-	var flags uintptr
+	data, err := optionString(m.Options)
+	if err != nil {
+		return err
+	}
+	return unix.Mount(m.Source, m.Target, m.FSType, oldFlags(m.Flags), data)
+}
+
+// oldFlags are the flags as mount(2) wants them.
+func oldFlags(f MountFlags) (flags uintptr) {
 	for _, a := range []struct {
 		flag MountFlags
 		ms   uintptr
@@ -148,15 +156,19 @@ func mountByString(m MountRequest) error {
 		{ReadOnly, unix.MS_RDONLY}, {NoSuid, unix.MS_NOSUID}, {NoDev, unix.MS_NODEV},
 		{NoExec, unix.MS_NOEXEC}, {NoAtime, unix.MS_NOATIME}, {StrictAtime, unix.MS_STRICTATIME},
 	} {
-		if m.Flags&a.flag != 0 {
+		if f&a.flag != 0 {
 			flags |= a.ms
 		}
 	}
-	data, err := optionString(m.Options)
-	if err != nil {
-		return err
+	return flags
+}
+
+// Remount implements Mounts.
+func (Linux) Remount(path string, flags MountFlags) error {
+	if err := unix.Mount("", path, "", unix.MS_REMOUNT|oldFlags(flags), ""); err != nil {
+		return fmt.Errorf("remount %s %s: %w", path, strings.Join(flags.Words(), ","), err)
 	}
-	return unix.Mount(m.Source, m.Target, m.FSType, flags, data)
+	return nil
 }
 
 // optionString joins options as mount(2) wants them. The layers of an overlay,

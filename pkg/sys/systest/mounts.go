@@ -147,6 +147,22 @@ func (k *Kernel) MoveMount(from, to string) error {
 	return nil
 }
 
+// Remount implements sys.Mounts. It changes the one mount, and no other of the
+// same filesystem.
+func (k *Kernel) Remount(path string, flags sys.MountFlags) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.effect("remount %s %s", path, strings.Join(flags.Words(), ",")); err != nil {
+		return failed("remount", path, err)
+	}
+	m := k.mountAt(path)
+	if m == nil {
+		return failed("remount", path, unix.EINVAL)
+	}
+	m.readOnly = flags&sys.ReadOnly != 0
+	return nil
+}
+
 // MakePrivate implements sys.Mounts.
 func (k *Kernel) MakePrivate(path string) error {
 	k.mu.Lock()
