@@ -18,8 +18,8 @@ import (
 type Superblock struct {
 	// Type is the name that mount(8) and blkid(8) use: ext2, ext3, ext4, jbd
 	// (an ext4 journal on a device of its own), vfat, squashfs, erofs, btrfs,
-	// iso9660, swap or crypto_LUKS. It is empty when the content is not known,
-	// which does not mean that the device is blank.
+	// iso9660, swap or crypto_LUKS; or ClaimType. It is empty when the content is
+	// not known, which does not mean that the device is blank.
 	Type string
 	// Label is the filesystem's label, never the GPT's name of the partition.
 	// It is safe to print: a backslash and every byte that is not part of a
@@ -34,6 +34,12 @@ type Superblock struct {
 	// Errors is set when the kernel has met damage in this ext2, ext3 or ext4,
 	// and nobody has mended it since.
 	Errors bool
+	// Unclean is set when this ext2, ext3 or ext4 was not unmounted and has no
+	// journal to say what was going on.
+	Unclean bool
+	// Used is set when this ext2, ext3 or ext4 has been mounted since it was
+	// made.
+	Used bool
 }
 
 // headSize is one page: a device is read through the page cache, so a shorter
@@ -57,7 +63,7 @@ func Probe(r io.ReaderAt, size int64) (Superblock, error) {
 	if err != nil {
 		return Superblock{}, err
 	}
-	for _, parse := range []func([]byte) (Superblock, bool){parseLUKS, parseSquashfs} {
+	for _, parse := range []func([]byte) (Superblock, bool){parseClaim, parseLUKS, parseSquashfs} {
 		if sb, ok := parse(head); ok {
 			return sb, nil
 		}

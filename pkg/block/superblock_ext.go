@@ -8,7 +8,8 @@ const (
 	extOffset = 1024
 	extSize   = 1024
 	extMagic  = 0xef53
-	extErrors = 0x2 // a bit of s_state
+	extValid  = 0x1 // bits of s_state
+	extErrors = 0x2
 )
 
 // Features that tell ext2, ext3 and ext4 apart, and what is checked.
@@ -39,13 +40,17 @@ func parseExt(head []byte) (Superblock, bool) {
 	if !ok {
 		return Superblock{}, false
 	}
+	state := le.Uint16(s[0x3a:])
 	return Superblock{
 		Type:  extType(s),
 		Label: labelText(s[0x78:0x88]),
 		UUID:  uuidText(s[0x68:0x78]),
 		Size:  size,
 
-		Errors: le.Uint16(s[0x3a:])&extErrors != 0,
+		Errors:  state&extErrors != 0,
+		Unclean: state&extValid == 0 && le.Uint32(s[0x60:])&extRecover == 0,
+		// s_mtime, s_mnt_count
+		Used: le.Uint32(s[0x2c:]) != 0 || le.Uint16(s[0x34:]) != 0,
 	}, true
 }
 

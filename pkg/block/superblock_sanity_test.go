@@ -75,15 +75,15 @@ func TestProbeVariants(t *testing.T) {
 		want          Superblock
 	}{
 		{"fat16", "a serial number and no label", func(b []byte) { b[38] = 0x28 },
-			Superblock{"vfat", "", "0000-0001", 32 << 20, false}},
+			Superblock{"vfat", "", "0000-0001", 32 << 20, false, false, false}},
 		{"fat16", "no extended boot record", func(b []byte) { b[38] = 0 },
-			Superblock{"vfat", "", "", 32 << 20, false}},
+			Superblock{"vfat", "", "", 32 << 20, false, false, false}},
 		{"iso9660", "a date of creation only", func(b []byte) { copy(b[isoOffset+813:], "2001020304050607"); clear(b[isoOffset+830:][:16]) },
-			Superblock{"iso9660", "MINIOS", "2001-02-03-04-05-06-07", 376832, false}},
+			Superblock{"iso9660", "MINIOS", "2001-02-03-04-05-06-07", 376832, false, false, false}},
 		{"iso9660", "no date", func(b []byte) { copy(b[isoOffset+813:], "0000000000000000\x000000000000000000") },
-			Superblock{"iso9660", "MINIOS", "", 376832, false}},
+			Superblock{"iso9660", "MINIOS", "", 376832, false, false, false}},
 		{"ext4-nosum", "no UUID", func(b []byte) { clear(b[1024+0x68 : 1024+0x78]) },
-			Superblock{"ext4", "", "", 16 << 20, false}},
+			Superblock{"ext4", "", "", 16 << 20, false, false, false}},
 	} {
 		image := golden(t, c.fixture)
 		c.change(image)

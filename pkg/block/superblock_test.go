@@ -35,8 +35,8 @@ func TestProbeAgainstTools(t *testing.T) {
 			device := f.build(t)
 			got := probeFile(t, device)
 			want := askBlkid(t, device)
-			// blkid tells neither; testdata judges ours.
-			want.Size, want.Errors = got.Size, got.Errors
+			// blkid tells none of these; testdata judges ours.
+			want.Size, want.Errors, want.Unclean, want.Used = got.Size, got.Errors, got.Unclean, got.Used
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("made by %s: -blkid +got:\n%s", f.script, diff)
 			}

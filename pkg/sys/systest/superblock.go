@@ -13,7 +13,7 @@ func superblock(p *Part) []byte {
 	case "ext4":
 		putExt4(b[1024:], p.Label)
 		if p.Errors {
-			b[1024+58] = 2 // s_state: errors detected
+			b[1024+58] |= 2 // s_state: errors detected
 		}
 	case "squashfs":
 		putSquashfs(b)
@@ -33,6 +33,7 @@ func putExt4(sb []byte, label string) {
 	le.PutUint32(sb[32:], 32768)  // s_blocks_per_group
 	le.PutUint32(sb[40:], 4096)   // s_inodes_per_group
 	le.PutUint16(sb[56:], 0xEF53) // s_magic
+	le.PutUint16(sb[58:], 1)      // s_state: valid
 	le.PutUint32(sb[76:], 1)      // s_rev_level: dynamic
 	le.PutUint16(sb[88:], 256)    // s_inode_size
 	le.PutUint32(sb[92:], 0x4)    // s_feature_compat: has_journal
