@@ -50,6 +50,7 @@ fw_setenv:libubootenv-tool
 fdtput:device-tree-compiler
 e2fsck:e2fsprogs
 debugfs:e2fsprogs
+sgdisk:gdisk
 fsck.vfat:dosfstools
 losetup:mount
 man:man-db

@@ -27,15 +27,9 @@ var neverShown = map[string]string{
 	"stat of the directory to empty: %w":                                            "freeing the initramfs is best effort",
 	"the directory to empty is not in memory (filesystem type %#x)":                 "freeing the initramfs is best effort",
 	"read of the partition table: %w":                                               "a disk that cannot be read is not one that somebody has named",
-	"block %d holds no header":                                                      "minosctl reads partition tables of images, init leaves them to the kernel",
-	"partition %d goes from block %d to %d":                                         "minosctl reads partition tables of images, init leaves them to the kernel",
-	"the CRC of the entries of block %d is %08x, and not %08x":                      "minosctl reads partition tables of images, init leaves them to the kernel",
-	"the CRC of the header in block %d is %08x, and not %08x":                       "minosctl reads partition tables of images, init leaves them to the kernel",
 	"the GPT is damaged, in both of its copies: %w":                                 "minosctl reads partition tables of images, init leaves them to the kernel",
-	"the header in block %d says what cannot be: block %d, %d entries of %d bytes":  "minosctl reads partition tables of images, init leaves them to the kernel",
 	"the logical partitions of the MBR have no end: sector %d is their table again": "minosctl reads partition tables of images, init leaves them to the kernel",
 	"the table of the logical partition %d, in sector %d, has no signature":         "minosctl reads partition tables of images, init leaves them to the kernel",
-	"there is no partition table":                                                   "minosctl reads partition tables of images, init leaves them to the kernel",
 	"make %s descriptor %d: %w":                                                     "there may be no console, and then nobody to tell",
 }
 

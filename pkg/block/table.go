@@ -104,39 +104,61 @@ func (d reader) gpt() (Table, error) {
 	return Table{}, fmt.Errorf("the GPT is damaged, in both of its copies: %w", first)
 }
 
-// gptAt reads the copy whose header is in block number at.
-func (d reader) gptAt(at, block int64) (Table, error) {
+// rawGPT is one copy of a GPT whose checksums are right.
+type rawGPT struct {
+	header []byte // one block
+	array  []byte // of the entries
+	// entrySize is that of one of them, and arrayAt the block of the first.
+	entrySize int
+	arrayAt   int64
+}
+
+// rawGPTAt reads the copy whose header is in block number at.
+func (d reader) rawGPTAt(at, block int64) (g rawGPT, err error) {
 	header, err := d.read(at*block, int(block))
 	if err != nil {
-		return Table{}, err
+		return g, err
 	}
 	length := le.Uint32(header[12:])
 	if string(header[:8]) != gptMagic || length < gptHeaderMin || int64(length) > block {
-		return Table{}, fmt.Errorf("block %d holds no header", at)
+		return g, fmt.Errorf("block %d holds no header", at)
 	}
-	sum := le.Uint32(header[16:])
-	sealed := append([]byte(nil), header[:length]...)
-	clear(sealed[16:20])
-	if got := crc32.ChecksumIEEE(sealed); got != sum {
-		return Table{}, fmt.Errorf("the CRC of the header in block %d is %08x, and not %08x", at, sum, got)
+	if sum, got := le.Uint32(header[16:]), headerSum(header); got != sum {
+		return g, fmt.Errorf("the CRC of the header in block %d is %08x, and not %08x", at, sum, got)
 	}
 	count, entrySize := le.Uint32(header[80:]), le.Uint32(header[84:])
 	start, fits := span(le.Uint64(header[72:]), uint64(block))
 	if le.Uint64(header[24:]) != uint64(at) || !fits ||
 		!isPowerOfTwo(entrySize, gptEntryMin, 4096) || uint64(count)*uint64(entrySize) > gptArrayMax {
-		return Table{}, fmt.Errorf("the header in block %d says what cannot be: block %d, %d entries of %d bytes",
+		return g, fmt.Errorf("the header in block %d says what cannot be: block %d, %d entries of %d bytes",
 			at, le.Uint64(header[24:]), count, entrySize)
 	}
 	array, err := d.read(start, int(count*entrySize))
 	if err != nil {
-		return Table{}, err
+		return g, err
 	}
 	if sum, got := le.Uint32(header[88:]), crc32.ChecksumIEEE(array); got != sum {
-		return Table{}, fmt.Errorf("the CRC of the entries of block %d is %08x, and not %08x", at, sum, got)
+		return g, fmt.Errorf("the CRC of the entries of block %d is %08x, and not %08x", at, sum, got)
 	}
-	t := Table{Scheme: "gpt", ID: guid(header[56:72]), Block: block}
-	for i := range min(int(count), maxEntries) {
-		if err := t.addGPT(i+1, array[i*int(entrySize):][:entrySize]); err != nil {
+	return rawGPT{header: header, array: array, entrySize: int(entrySize), arrayAt: start / block}, nil
+}
+
+// headerSum is the CRC of a header, in which its own field counts as zero.
+func headerSum(header []byte) uint32 {
+	sealed := append([]byte(nil), header[:le.Uint32(header[12:])]...)
+	clear(sealed[16:20])
+	return crc32.ChecksumIEEE(sealed)
+}
+
+// gptAt reads the table of the copy whose header is in block number at.
+func (d reader) gptAt(at, block int64) (Table, error) {
+	g, err := d.rawGPTAt(at, block)
+	if err != nil {
+		return Table{}, err
+	}
+	t := Table{Scheme: "gpt", ID: guid(g.header[56:72]), Block: block}
+	for i := range min(len(g.array)/g.entrySize, maxEntries) {
+		if err := t.addGPT(i+1, g.array[i*g.entrySize:][:g.entrySize]); err != nil {
 			return Table{}, err
 		}
 	}
