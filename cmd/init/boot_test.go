@@ -23,7 +23,7 @@ func init() { version = "under-test" }
 // rootfsFiles are a root filesystem with a systemd, as Debian links it.
 var rootfsFiles = []string{
 	"sbin->usr/sbin", "usr/sbin/init->/lib/systemd/systemd", "lib->usr/lib",
-	"usr/lib/systemd/systemd=\x7fELF", "dev/", "proc/", "sys/", "run/", "data/", "boot/firmware/", "etc/hostname=minos\n",
+	"usr/lib/systemd/systemd=\x7fELF", "usr/lib/systemd/system/minos-first-boot-complete.service=x", "dev/", "proc/", "sys/", "run/", "data/", "boot/firmware/", "etc/hostname=minos\n",
 }
 
 // card is the disk of the layout slots as an image is delivered.
@@ -43,9 +43,7 @@ func card() *systest.Disk {
 
 // used is a card on which slot A has been booted before and was written to.
 func used() *systest.Disk {
-	d := card()
-	d.Parts[2].Files = []string{"a/upper/etc/changed=yes\n", "a/work/work/", "b/upper/", "b/work/"}
-	return d
+	return identified(with(card(), 3, "a/upper/etc/changed=yes\n", "a/upper/etc/machine-id:0444="+oldID, "a/work/work/", "b/upper/", "b/work/"))
 }
 
 // gpt is the card of today's MinOS: other numbers, and names.

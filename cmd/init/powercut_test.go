@@ -54,7 +54,7 @@ func TestPowerCutAtEveryCall(t *testing.T) {
 		{name: "attempt", cmdline: "quiet", state: "BOOT_ORDER=A B;BOOT_A_LEFT=6;BOOT_B_LEFT=3", left: []string{"5", "4"},
 			overlay: []string{same, "a/upper/mine=1", "a/work/work/"}, mustShow: []string{"mine"}},
 		{name: "settled", cmdline: "rauc.slot=A",
-			overlay: []string{same, "a/upper/mine=1", "a/work/work/"}, mustShow: []string{"mine"}},
+			overlay: []string{same, "a/upper/mine=1", "a/upper/etc/machine-id:0444=" + oldID, "a/work/work/"}, mustShow: []string{"mine"}},
 		{name: "changed root filesystem", cmdline: "rauc.slot=A",
 			overlay:  []string{"a/lower=another\n", "a/upper/mine=1", "a/work/work/", "a.old/upper/older=1"},
 			mustKeep: []string{"mine=1"}, mustHide: []string{"mine", "older"}},
@@ -68,7 +68,7 @@ func TestPowerCutAtEveryCall(t *testing.T) {
 
 // cardWith is the card with these files on its overlay partition.
 func (s cutScenario) cardWith() *systest.Disk {
-	d := with(card(), 3, s.overlay...)
+	d := identified(with(card(), 3, s.overlay...))
 	if s.state == "" {
 		return d
 	}

@@ -30,6 +30,7 @@ type Config struct {
 	Slots      []string          // every value of rauc.slot= in order, as written, valid or not; none
 	Files      int               // minos.files=: the set of boot files that the bootloader started; -1, not given
 	Root       string            // root= as the bootloader passed it: reported, not obeyed; ""
+	MachineID  string            // systemd.machine_id=, the last that is not empty, as written; ""
 	Timestamps bool              // minos.timestamps=: tell systemd when init ran; true
 	Words      []Word            // all words, those of the file before those of the command line
 	Warnings   []string          // what was ignored: where, what, and what was expected

@@ -48,6 +48,7 @@ func TestParse(t *testing.T) {
 		{"slots as written", "", "rauc.slot=A rauc.slot=b rauc.slot= rauc.slot rauc.slot=B", defaults(func(c *Config) {
 			c.Slots = []string{"A", "b", "", "", "B"}
 		})},
+		{"machine-id", "systemd.machine_id=1", "systemd.machine_id=2 systemd.machine_id=", defaults(func(c *Config) { c.MachineID = "2" })},
 		{"root", "", "root=/dev/mmcblk0p3", defaults(func(c *Config) { c.Root = "/dev/mmcblk0p3" })},
 		{"disk", "minos.disk=mmc", "minos.disk=PTUUID=6d696e6f-732d-696e-6974-000000000001", defaults(func(c *Config) {
 			c.Disk = "PTUUID=6d696e6f-732d-696e-6974-000000000001"

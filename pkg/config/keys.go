@@ -41,6 +41,7 @@ func Keys() []Key {
 		{"init", "an absolute PATH", "/sbin/init, /etc/init, /bin/init", "the program of the new root to hand over to", setInit},
 		{"panic", "SECONDS", "not given", "the kernel's time from a panic to the reboot, which a failed boot respects", setPanic},
 		{"root", "any", "not given", "what the bootloader takes for the root: reported, not obeyed", setRoot},
+		{"systemd.machine_id", "ID, firmware", "the id on /data", "the machine-id, which systemd takes before any other", setMachineID},
 		{"rd.break", "none, or a stage of dracut", "not given", "dracut's word for minos.break=", setDracutBreak},
 	}
 }
@@ -217,6 +218,15 @@ func setPanic(c *Config, _ string, w Word) error {
 
 func setRoot(c *Config, _ string, w Word) error {
 	c.Root = w.Value
+	return nil
+}
+
+// setMachineID keeps what it does not understand: systemd reads the word too. A
+// bootloader's script that has no id leaves it empty, which says nothing.
+func setMachineID(c *Config, _ string, w Word) error {
+	if w.Value != "" {
+		c.MachineID = w.Value
+	}
 	return nil
 }
 

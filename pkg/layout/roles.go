@@ -182,24 +182,31 @@ func (p partition) mended(s mount.Step, tools mount.Toolbox, toolsAfter []string
 	return s
 }
 
-// given are the two steps that mount a partition and give it to the new root.
-// It is mounted while the root is being put together, and moved afterwards.
-func (p partition) given(flags sys.MountFlags) []mount.Step {
-	staged := staging + "/" + p.name
-	loss := p.at + " is empty and read-only"
-	return []mount.Step{{
+// staged is the step that mounts a partition beside the new root, while that is
+// being put together.
+func (p partition) staged(flags sys.MountFlags) mount.Step {
+	at := staging + "/" + p.name
+	return mount.Step{
 		Name: p.name, Title: "mount the " + p.name + " partition",
-		Do:        []mount.Action{p.mount(staged, flags)},
-		Tolerated: true, Loss: loss,
-		Else: []mount.Action{mount.StandIn(staged)},
-	}, {
-		Name: p.name + "-place", Title: "give " + p.at + " to the new root",
-		After:     []string{p.name, "root"},
-		Do:        []mount.Action{mount.Place{From: staged, Root: newRoot, At: p.at}},
-		Tolerated: true, Loss: loss,
-		Else: []mount.Action{mount.Drop{Target: staged}, mount.Shield{Root: newRoot, At: p.at}},
-	}}
+		Do:        []mount.Action{p.mount(at, flags)},
+		Tolerated: true, Loss: p.lost(),
+		Else: []mount.Action{mount.StandIn(at)},
+	}
 }
+
+// placed is the step that moves it into the new root. users are the steps that
+// work with it where it is staged.
+func (p partition) placed(users ...string) mount.Step {
+	return mount.Step{
+		Name: p.name + "-place", Title: "give " + p.at + " to the new root",
+		After:     append([]string{p.name, "root"}, users...),
+		Do:        []mount.Action{mount.Place{From: staging + "/" + p.name, Root: newRoot, At: p.at}},
+		Tolerated: true, Loss: p.lost(),
+		Else: []mount.Action{mount.Drop{Target: staging + "/" + p.name}, mount.Shield{Root: newRoot, At: p.at}},
+	}
+}
+
+func (p partition) lost() string { return p.at + " is empty and read-only" }
 
 // report lists the roles for boot.json.
 func (ps partitions) report() (roles []report.Role) {

@@ -86,8 +86,10 @@ func prepareSlots(m Machine) (Root, error) {
 	root.addUpper(policy, *found.role("overlay"), lowerLayer{
 		step: rootfs.name, at: rootfs.at, dir: choice.Slot.Lower(), identity: rootfs.identity(m.Kernel), tools: tools,
 	})
-	root.Steps = append(root.Steps, found.role("data").given(sys.NoAtime)...)
-	root.Steps = append(root.Steps, found.role("boot").given(sys.ReadOnly|sys.NoAtime)...)
+	data, boot := found.role("data"), found.role("boot")
+	root.Steps = append(root.Steps, data.staged(sys.NoAtime), boot.staged(sys.ReadOnly|sys.NoAtime))
+	root.Steps = append(root.Steps, identitySteps(m.Config, choice.Slot, *found.role("overlay"), policy)...)
+	root.Steps = append(root.Steps, data.placed("root-identity"), boot.placed("credentials"))
 	root.Warnings = append(root.Warnings, found.warnings...)
 	root.Warnings = append(root.Warnings, unknownRoles(m.Config.Parts, slotsRoles(rootfsRole(slots.A), rootfsRole(slots.B)))...)
 	root.rejectStaleRoot(m.Config.Root)

@@ -29,6 +29,9 @@ type Kernel interface {
 	// Sleep waits; a time longer than a year is for ever. It is for the pause
 	// before a reboot; nothing else in init waits for time to pass.
 	Sleep(time.Duration)
+	// Random returns n bytes from the kernel's generator of random numbers, n at
+	// most 256. It waits until that has been seeded, since 5.4 a second at most.
+	Random(n int) ([]byte, error)
 	// Uname names the running kernel.
 	Uname() (Uname, error)
 

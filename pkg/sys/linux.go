@@ -31,6 +31,15 @@ func (Linux) Realtime() time.Time { return time.Now() }
 // Sleep implements Kernel.
 func (Linux) Sleep(d time.Duration) { time.Sleep(d) }
 
+// Random implements Kernel. Up to 256 bytes come whole (getrandom(2)).
+func (Linux) Random(n int) ([]byte, error) {
+	b := make([]byte, n)
+	if _, err := ignoringEINTR(func() (int, error) { return unix.Getrandom(b, 0) }); err != nil {
+		return nil, fmt.Errorf("getrandom: %w", err)
+	}
+	return b, nil
+}
+
 // Uname implements Kernel.
 func (Linux) Uname() (Uname, error) {
 	var u unix.Utsname

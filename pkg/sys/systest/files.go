@@ -131,7 +131,11 @@ func (k *Kernel) WriteFile(name string, data []byte, perm fs.FileMode) error {
 	if len(data) > 60 {
 		shown = "(a longer text)"
 	}
-	return k.write("open", name, "write "+name+" "+shown, func(p place, dir *node, base string) error {
+	line := "write " + name + " " + shown
+	if perm != 0o644 {
+		line += fmt.Sprintf(" %#o", perm)
+	}
+	return k.write("open", name, line, func(p place, dir *node, base string) error {
 		if n := p.node(); n != nil && n.mode.IsDir() {
 			return unix.EISDIR
 		}

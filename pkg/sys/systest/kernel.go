@@ -38,6 +38,7 @@ type Kernel struct {
 	known            map[string]bool     // filesystem types
 	loaded           map[string]bool     // kernel modules
 	nextDev          uint64
+	random           byte // that Random gives next
 }
 
 var _ sys.Kernel = (*Kernel)(nil)
@@ -198,6 +199,25 @@ func (k *Kernel) Sleep(d time.Duration) {
 	}
 	_ = k.effect("sleep %v", d)
 	k.advance(k.now + d)
+}
+
+// RandomFrom sets the byte that Random gives next.
+func (k *Kernel) RandomFrom(first byte) { k.random = first }
+
+// Random implements sys.Kernel. What comes can be told beforehand: the bytes
+// count up, from 0 where RandomFrom says nothing else.
+func (k *Kernel) Random(n int) ([]byte, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.effect("random %d", n); err != nil {
+		return nil, err
+	}
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = k.random
+		k.random++
+	}
+	return b, nil
 }
 
 // Uname implements sys.Kernel.

@@ -1,9 +1,11 @@
 package systest
 
 import (
+	"fmt"
 	"io/fs"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -21,8 +23,9 @@ func newDir(perm fs.FileMode) *node {
 	return &node{mode: fs.ModeDir | perm, entries: map[string]*node{}}
 }
 
-// makeTree builds a tree from paths: "dir/", "file=content" or "link->target".
-// A file whose content starts with "#!" or ELF's magic is executable.
+// makeTree builds a tree from paths: "dir/", "file=content", with another mode
+// "file:0444=content", or "link->target". A file whose content starts with "#!"
+// or ELF's magic is executable.
 func makeTree(lines []string) *node {
 	root := newDir(0o755)
 	for _, line := range lines {
@@ -35,6 +38,13 @@ func makeTree(lines []string) *node {
 			perm := fs.FileMode(0o644)
 			if strings.HasPrefix(content, "#!") || strings.HasPrefix(content, "\x7fELF") {
 				perm = 0o755
+			}
+			if file, mode, given := strings.Cut(name, ":0"); given {
+				bits, err := strconv.ParseUint(mode, 8, 9)
+				if err != nil {
+					panic(err)
+				}
+				name, perm = file, fs.FileMode(bits)
 			}
 			root.put(name, &node{mode: perm, data: []byte(content)})
 		default:
@@ -68,6 +78,9 @@ func (n *node) list(prefix string) (lines []string) {
 		case child.mode&fs.ModeSymlink != 0:
 			lines = append(lines, at+"->"+child.target)
 		default:
+			if perm := child.mode.Perm(); perm != 0o644 && perm != 0o755 {
+				at += fmt.Sprintf(":%#o", perm)
+			}
 			lines = append(lines, at+"="+string(child.data))
 		}
 	}
