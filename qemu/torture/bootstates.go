@@ -8,8 +8,8 @@ import (
 )
 
 // bootStateScenarios are about the attempts that init and U-Boot count, and what
-// minosctl changes. Of their writes only those to the boot state are cut: the
-// others are those of a settled boot.
+// minosctl changes. Of their writes only those to the boot state are cut, and to
+// the boot partition where one is made: the others are those of a settled boot.
 func bootStateScenarios() []scenario {
 	data := synced("/data/mine", "1")
 	dataShown := []expected{{path: "/data/mine", texts: []string{"1"}, where: shown}}
@@ -54,6 +54,13 @@ func bootStateScenarios() []scenario {
 			do:     []string{"must:/sbin/minosctl%20set-primary%20B", setMark}, environment: storedBy(1),
 		},
 		{
+			// A set beside the files at the top of the boot partition.
+			name: "boot-update", words: []string{"rauc.slot=A", "minos.files=0"}, later: picks, disk: withBootUpdate,
+			before: settled(state(slices.Concat(fresh, filler), nil)), within: []string{"boot"},
+			do: []string{"must:/sbin/minosctl%20boot-update%20/new", setMark}, environment: storedBy(1),
+			writing: []string{"boot-1/boot.scr", "boot-1/initramfs.cpio.lz4"}, started: "BOOT_FILES_TRY=1",
+		},
+		{
 			name: "U-Boot counts", words: slotA, machine: startUBoot, disk: ubootDisk, before: settled(state(slices.Concat(fresh, filler), nil)),
 			environment: &bootState,
 		},
@@ -63,7 +70,7 @@ func bootStateScenarios() []scenario {
 		},
 	}
 	for i := range all {
-		all[i].within, all[i].files = bootState.partition, dataShown
+		all[i].within, all[i].files = append(all[i].within, bootState.partition), dataShown
 	}
 	return all
 }
@@ -105,6 +112,22 @@ func withMinosctl(p parts) qemu.Disk {
 	d := qemu.StubDisk(p.stub)
 	root := d.RootFSA.Content.(qemu.Ext4)
 	root.Tree = root.Tree.With(qemu.Dir("var"), qemu.Dir("var/lock"), qemu.File{Name: "sbin/minosctl", Mode: 0o755, From: p.minosctl})
+	d.RootFSA.Content = root
+	return d
+}
+
+// withBootUpdate is the disk of U-Boot with minosctl in slot A, and boot
+// files that it is to start with from now on.
+func withBootUpdate(p parts) qemu.Disk {
+	d := ubootDisk(p)
+	root := withMinosctl(p).RootFSA.Content.(qemu.Ext4)
+	root.Tree = root.Tree.With(qemu.Dir("new"))
+	for _, f := range p.boot {
+		if f.Name != "uEnv.txt" {
+			f.Name = "new/" + f.Name
+			root.Tree = root.Tree.With(f)
+		}
+	}
 	d.RootFSA.Content = root
 	return d
 }

@@ -63,16 +63,30 @@ type record struct {
 	marks  int
 	// Requests of the disk for which nothing is written.
 	flushes, discards int
-	// within is where a write is whose cuts are wanted; nil for anywhere.
-	within *span
+	// within is where a write is whose cuts are wanted; none for anywhere.
+	within []span
 }
 
 // span is a run of sectors, the last one not included.
-type span struct{ from, to int64 }
+type span struct {
+	from, to int64
+	every    bool // its writes are few, and torn at each sector
+}
+
+// spanOf is where a write is, as far as cuts are wanted there.
+func (r record) spanOf(w write) (span, bool) {
+	for _, s := range r.within {
+		if w.sector >= s.from && w.sector < s.to {
+			return s, true
+		}
+	}
+	return span{}, len(r.within) == 0
+}
 
 // wanted tells whether the cuts of a write are.
 func (r record) wanted(w write) bool {
-	return r.within == nil || (w.sector >= r.within.from && w.sector < r.within.to)
+	_, ok := r.spanOf(w)
+	return ok
 }
 
 // isBoundary tells whether a cut after the first n writes is wanted: one of its
@@ -184,11 +198,12 @@ func (r record) cuts() []cut {
 			}
 			add(earlyCut, i+1, later.after, append(r.prefix(i, none), later.piece), "%d of %d writes and number %d", i, len(r.writes), j+1)
 		}
-		if !r.wanted(w) {
+		within, ok := r.spanOf(w)
+		if !ok {
 			continue
 		}
 		sectors := len(w.data) / sectorSize
-		for _, at := range tears(sectors, r.within != nil) {
+		for _, at := range tears(sectors, within.every) {
 			add(tornCut, i+1, w.after, append(r.prefix(i, none), w.part(0, at)), "%d of %d writes and the first %d of %d sectors of the next", i, len(r.writes), at, sectors)
 			add(tornCut, i+1, w.after, append(r.prefix(i, none), w.part(at, sectors)), "%d of %d writes and the last %d of %d sectors of the next", i, len(r.writes), sectors-at, sectors)
 		}
@@ -209,7 +224,7 @@ func fuaBetween(writes []write) bool {
 // tears are the sectors at which a write of so many is torn: all of them for a
 // block of 4 KiB or less. A larger write is torn after its first sector, before
 // its last, and between its blocks, at most mostTears times at even distances.
-// every asks for all of them: the writes to one small partition are few.
+// every asks for all of them.
 func tears(sectors int, every bool) (at []int) {
 	const block, mostTears = 4096 / sectorSize, 14
 	step := block * max(1, (sectors/block+mostTears-1)/mostTears)

@@ -82,7 +82,7 @@ func TestCutsWithin(t *testing.T) {
 	r := newRecord([]entry{
 		wrote(1, "a"), wrote(4, "bc"), wrote(2, "d"), {flush: true}, wrote(1, "e"), wrote(2, "f"),
 	}, markAt, 8)
-	r.within = &span{4, 6}
+	r.within = []span{{4, 6, true}}
 	var got []string
 	for _, c := range r.cuts() {
 		got = append(got, fmt.Sprintf("%s %s: %s", c.disk(), c.kind, c.name))

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/minos-os/minos-init/qemu"
 )
@@ -34,13 +35,37 @@ func (b *bench) judgeFAT(disk string, r qemu.Range) (verdict, error) {
 	if err != nil {
 		return verdict{}, err
 	}
-	return judgeFiles(before, after, now, b.scenario.writing), nil
+	started, err := b.started(disk)
+	return judgeFiles(before, after, now, b.scenario.writing, started), err
+}
+
+// use is whether new files of the boot partition are in use.
+type use string
+
+const (
+	always  use = "always"  // as soon as they have their names
+	already use = "already" // by a variable of the environment
+	notYet  use = "not yet" // that variable is not stored
+)
+
+// started tells whether the new files are in use.
+func (b *bench) started(disk string) (use, error) {
+	if b.scenario.started == "" {
+		return always, nil
+	}
+	e := b.scenario.environment
+	state, err := b.readEnvironment(disk, filepath.Dir(disk), e.offset, e.shadowOffset)
+	name, value, _ := strings.Cut(b.scenario.started, "=")
+	if state[name] == value {
+		return already, err
+	}
+	return notYet, err
 }
 
 // judgeFiles compares a boot partition's files with those before the recorded
 // boot and after it. Only those that it was writing may be the new ones, and no
 // file may be anything else.
-func judgeFiles(before, after, now map[string]string, writing []string) verdict {
+func judgeFiles(before, after, now map[string]string, writing []string, started use) verdict {
 	for _, name := range slices.Sorted(maps.Keys(before)) {
 		content, ok := now[name]
 		switch {
@@ -52,9 +77,11 @@ func judgeFiles(before, after, now map[string]string, writing []string) verdict 
 		}
 	}
 	for _, name := range writing {
-		_, was := before[name]
-		if content, ok := now[name]; ok && !was && content != after[name] {
-			return judged(lost, "boot: %s, which is new, is there and not whole", name)
+		if _, was := before[name]; was || started == notYet {
+			continue
+		}
+		if content, ok := now[name]; (ok || started == already) && content != after[name] {
+			return judged(lost, "boot: %s, which is new, is there: %t, and not whole", name, ok)
 		}
 	}
 	return isFine

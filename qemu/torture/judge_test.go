@@ -143,9 +143,18 @@ func TestJudgeFiles(t *testing.T) {
 		"bystander":    {map[string]string{"kernel": "k2", "other": "x", "third": "1"}, lost},
 		"no bystander": {map[string]string{"kernel": "k2", "third": "1"}, lost},
 	} {
-		if got := judgeFiles(before, after, test.now, []string{"kernel", "new"}); got.Class != test.want {
+		if got := judgeFiles(before, after, test.now, []string{"kernel", "new"}, always); got.Class != test.want {
 			t.Errorf("%s: %v, want %s", name, got, test.want)
 		}
+	}
+	for started, want := range map[use]class{always: lost, already: lost, notYet: fine} {
+		part := map[string]string{"kernel": "k1", "other": "o", "third": "1", "new": "hal"}
+		if got := judgeFiles(before, after, part, []string{"kernel", "new"}, started); got.Class != want {
+			t.Errorf("a part of a new file, in use %s: %v, want %s", started, got, want)
+		}
+	}
+	if got := judgeFiles(before, after, before, []string{"kernel", "new"}, already); got.Class != lost {
+		t.Errorf("no new file, and it is in use: %v", got)
 	}
 }
 

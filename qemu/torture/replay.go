@@ -31,9 +31,9 @@ func (s scenario) readRecord(log string) (record, error) {
 	}
 	marks := s.partition(markPartition)
 	r := newRecord(entries, marks.Start/sectorSize, marks.Size/sectorSize)
-	if s.within != "" {
-		p := s.partition(s.within)
-		r.within = &span{p.Start / sectorSize, (p.Start + p.Size) / sectorSize}
+	for _, name := range s.within {
+		p := s.partition(name)
+		r.within = append(r.within, span{p.Start / sectorSize, (p.Start + p.Size) / sectorSize, name == bootState.partition})
 	}
 	wanted := 0
 	for _, verb := range s.do {

@@ -79,10 +79,13 @@ func (l *laboratory) key(s scenario) (string, error) {
 			return "", fmt.Errorf("cannot tell this run from others: %w", err)
 		}
 	}
-	fmt.Fprintf(h, "%d %q %q %q %t %q %q %q %+v %+v %q", judgement, s.name, s.words, s.do, s.fails, s.within, s.afterCut(false), s.afterCut(true),
+	fmt.Fprintf(h, "%d %q %q %q %t %q %q %q %+v %+v %q", judgement, s.name, s.words, s.do, s.fails, strings.Join(s.within, ","), s.afterCut(false), s.afterCut(true),
 		s.recipe(parts{stub: "stub"}), s.files, l.extra)
 	if s.environment != nil {
 		fmt.Fprintf(h, "%+v", *s.environment)
+	}
+	if len(s.writing) > 0 {
+		fmt.Fprintf(h, "%q %q", s.writing, s.started)
 	}
 	for _, step := range s.before {
 		fmt.Fprintf(h, "%q %q %s", step.words, step.do, step.install)

@@ -124,8 +124,11 @@ func TestScenarios(t *testing.T) {
 				t.Errorf("scenario %q cannot judge %+v", s.name, *s.environment)
 			}
 		}
-		if s.within != "" && s.partition(s.within).Size == 0 {
-			t.Errorf("scenario %q has no partition %s to cut within", s.name, s.within)
+		for _, name := range s.within {
+			if s.partition(name).Size > 0 {
+				continue
+			}
+			t.Errorf("scenario %q has no partition %s to cut within", s.name, name)
 		}
 		for _, f := range s.files {
 			used[f.marked] = true

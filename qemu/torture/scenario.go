@@ -26,9 +26,9 @@ type scenario struct {
 	do     []string // verbs for the stub in the recorded boot; syncs are told by setMark
 	// fails tells that init gives up the recorded boot, and the stub does nothing.
 	fails bool
-	// within is the partition whose writes are cut: the others are those of another
-	// scenario. Without it all are.
-	within string
+	// within are the partitions whose writes are cut: the others are those of
+	// another scenario. Without any all are.
+	within []string
 	files  []expected
 	// otherwise are the words with which the bootloader starts the machine after a
 	// boot that failed; nil for the same.
@@ -38,6 +38,9 @@ type scenario struct {
 	// writing are the files of the boot partition that the recorded boot
 	// replaces: each has to be the old one or the new one.
 	writing []string
+	// started is the variable of the environment, "NAME=value", by which new ones
+	// of these files come into use: until it is stored they may be there in part.
+	started string
 }
 
 // step is a boot to the end of the stub, or a change of the disk by somebody
