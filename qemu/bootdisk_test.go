@@ -30,10 +30,10 @@ func bootDisk(t *testing.T) (disk Disk, image string) {
 
 func TestPutBootFiles(t *testing.T) {
 	disk, image := bootDisk(t)
-	if err := disk.PutBootFiles(image, []File{Text("uEnv.txt", "new"), Text("boot.scr", "script")}); err != nil {
+	if err := disk.PutBootFiles(image, []File{Text("uEnv.txt", "new"), Text("boot.scr", "script"), Dir("config"), Text("config/mine", "1"), Dir("config")}); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]string{"mine.txt": "mine", "uEnv.txt": "new", "boot.scr": "script"} {
+	for name, want := range map[string]string{"mine.txt": "mine", "uEnv.txt": "new", "boot.scr": "script", "config/mine": "1"} {
 		got, err := Tool("mtype", "-i", fmt.Sprintf("%s@@%d", image, disk.Ranges()[0].Start), "::"+name)
 		if err != nil || string(got) != want {
 			t.Errorf("%s: %v, %q, want %q", name, err, got, want)

@@ -153,6 +153,9 @@ func (f FAT) Make(file string, size int64) error {
 func (f File) copyToFAT(image string) error {
 	target := "::" + path.Join("/", f.Name)
 	if f.Mode.IsDir() {
+		if run(nil, "mdir", "-b", "-i", image, target) == nil {
+			return nil // mmd refuses one that is there
+		}
 		return run(nil, "mmd", "-i", image, target)
 	}
 	source := f.From

@@ -5,7 +5,8 @@
 //	demo run      boots through U-Boot; FRESH=1 starts over with a new disk,
 //	              SLOT=B makes that slot the first, APPEND adds words to the
 //	              kernel command line, INITRAMFS names another initramfs,
-//	              BUNDLE is an update to be had in the machine
+//	              BUNDLE is an update to be had in the machine, SIZE the size
+//	              of the card, INBOX a directory for config/ on the boot partition
 //
 // It is run from the top of the repository.
 package main
@@ -106,6 +107,11 @@ func boot(cache *qemu.Cache) error {
 	if err != nil {
 		return err
 	}
+	if size := os.Getenv("SIZE"); size != "" {
+		if err := enlarge(disk, size); err != nil {
+			return err
+		}
+	}
 	order := "the slot that the boot state names"
 	if slot != "" {
 		order = "slot " + slot
@@ -131,6 +137,7 @@ Booting %s of %s; the processor is emulated, so allow a minute.
   leave QEMU       Ctrl-a x (or "poweroff" inside)
   start over       FRESH=1 make run
   the other slot   SLOT=B make run
+  a larger card    SIZE=8G make run
 
 `, order, disk)
 	return fmt.Errorf("cannot start QEMU: %w", syscall.Exec(path, argv, os.Environ()))
@@ -163,6 +170,13 @@ func demoDisk(cache *qemu.Cache, initramfs string) (string, error) {
 	files, err := qemu.BootFiles(initramfs, strings.Fields(os.Getenv("APPEND"))...)
 	if err != nil {
 		return "", err
+	}
+	if inbox := os.Getenv("INBOX"); inbox != "" {
+		more, err := inboxFiles(inbox)
+		if err != nil {
+			return "", err
+		}
+		files = append(files, more...)
 	}
 	recipe := qemu.DebianDisk(debian).WithBoot(qemu.Copy{File: kernel}, files)
 	made := pristine + " " + kernel
