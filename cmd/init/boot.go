@@ -42,6 +42,7 @@ func boot(m machine, log *Log) (root layout.Root, err error) {
 	breakAt(m, log, conf, config.Early)
 	line.Mark("config")
 
+	prepareExitrd(k, log)
 	modules := openModules(k, log, conf)
 	disks, err := block.Watch(k, sysfs, modules.Device)
 	if err != nil {

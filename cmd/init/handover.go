@@ -14,7 +14,7 @@ import (
 // prepareHandover leaves in /run what systemd looks for, and says how the real
 // init is started. The handover is good without what cannot be left.
 func prepareHandover(m machine, log *Log, conf config.Config, root layout.Root, init mount.Init, line *timeline) mount.Handover {
-	h := mount.Handover{Root: root.Path, Init: init, Args: m.args, Env: environment(m.environ)}
+	h := mount.Handover{Root: root.Path, Init: init, Args: m.args, Env: environment(m.environ), Keep: exitrdDir}
 	warnOfFstab(m.kernel, log, root.Path)
 	if err := nameRootDisk(m.kernel, root); err != nil {
 		log.Warn("systemd will not find the disk below the root, ignoring: %v", err)

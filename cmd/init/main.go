@@ -22,7 +22,12 @@ func main() {
 		fmt.Fprintf(os.Stderr, "minos-init %s is the first process of an initramfs; it does nothing when it is started otherwise.\n", version)
 		os.Exit(1)
 	}
-	run(machine{kernel: sys.Linux{}, args: os.Args[1:], environ: os.Environ(), schedule: scheduleFor(runtime.NumCPU())})
+	m := machine{kernel: sys.Linux{}, args: os.Args[1:], environ: os.Environ(), schedule: scheduleFor(runtime.NumCPU())}
+	if isExitrd(m.kernel, os.Args[0]) {
+		runExitrd(m)
+	} else {
+		run(m)
+	}
 	// Neither the new root nor a restart: the kernel panics when PID 1 ends,
 	// and kernel.panic, which boot has set, restarts the machine.
 	os.Exit(1)

@@ -70,20 +70,16 @@ type Handover struct {
 	Init Init
 	Args []string // after the name
 	Env  []string
+	Keep string // what stays of the initramfs: a file or a directory
 }
 
-// ownProgram is the file that this process was started from. It stays in the
-// initramfs: to free the pages of a running program is a tenth of what init
-// costs (docs/speed.md), and the way out of the system is to be the same program.
-const ownProgram = "/proc/self/exe"
-
 // SwitchRoot moves the API filesystems into the new root, makes it the root,
-// frees the initramfs but for the running program, and becomes its init. It
+// frees the initramfs but for what is to be kept, and becomes its init. It
 // returns only with an error. Nothing of the initramfs is given up before the
 // root has been entered, and after that only the exec may fail. lastWords is
 // called while /proc is still in its place.
 func SwitchRoot(k sys.Kernel, h Handover, lastWords func()) error {
-	old, err := k.OpenTree("/", ownProgram)
+	old, err := k.OpenTree("/", h.Keep)
 	if err != nil {
 		return fmt.Errorf("keep the initramfs open: %w", err)
 	}

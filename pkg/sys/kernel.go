@@ -74,6 +74,9 @@ type Files interface {
 	// Remove removes a file or an empty directory.
 	Remove(path string) error
 	Symlink(target, path string) error
+	// Link gives the file that from leads to another name, on the same
+	// filesystem.
+	Link(from, to string) error
 	// Fsync makes a file or a directory durable: its content, or its names.
 	Fsync(path string) error
 	// Sync asks for everything to be written and waits for it.
@@ -88,13 +91,18 @@ type Mounts interface {
 	// Remount makes the filesystem that is mounted at path read-only or writable,
 	// and its mount the same; of the flags all others are the mount's too.
 	Remount(path string, flags MountFlags) error
+	// Bind shows the directory from at to as well, without what is mounted below
+	// it.
+	Bind(from, to string) error
 	// MakePrivate stops the propagation of mounts below path.
 	MakePrivate(path string) error
 	// Unmount detaches a mount. A busy one is an error.
 	Unmount(path string) error
+	// DetachLoop takes its file from a loop device.
+	DetachLoop(device string) error
 	// OpenTree opens a directory, so that it can be emptied after another root
-	// has taken its place. The file that keep leads to will stay, with the
-	// directories above it; that there is none is no error.
+	// has taken its place. The file or directory that keep leads to will stay,
+	// with all that is in it and above it; that there is none is no error.
 	OpenTree(path, keep string) (Tree, error)
 	// EnterRoot makes newRoot, which is a mount point, the root of this process
 	// by moving the mount over /.
@@ -118,9 +126,15 @@ type Processes interface {
 	// Exec becomes another program. On a real machine it returns only when it
 	// failed.
 	Exec(path string, argv, env []string) error
+	// Kill ends another process and waits, for at most limit, until it holds
+	// nothing any more. That it has ended already is no error.
+	Kill(pid int, limit time.Duration) error
 	// Reboot ends the machine's run. On a real machine it returns only when it
 	// failed.
 	Reboot(Ending) error
+	// RestartWith restarts the machine and hands its firmware an argument:
+	// "0 tryboot". On a real machine it returns only when it failed.
+	RestartWith(argument string) error
 }
 
 // Uname is what uname(2) says.
@@ -225,7 +239,7 @@ func (f MountFlags) Words() []string {
 // Tree is an open directory with all that is in it.
 type Tree interface {
 	// Empty removes everything below the directory that is on the same
-	// filesystem, but for the file to keep, when that filesystem lives in
+	// filesystem, but for what is to be kept, when that filesystem lives in
 	// memory; otherwise it refuses.
 	Empty() error
 	io.Closer
@@ -261,9 +275,10 @@ type Exit struct {
 // Ending is how a machine's run ends.
 type Ending string
 
-// The endings, in the words of minos.onfail=.
+// The endings, in the words of minos.onfail= and of systemd.
 const (
 	Restart  Ending = "reboot"
 	Halt     Ending = "halt"
 	PowerOff Ending = "poweroff"
+	Kexec    Ending = "kexec" // starts the kernel that was loaded for it
 )

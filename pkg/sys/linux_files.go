@@ -1,6 +1,7 @@
 package sys
 
 import (
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -224,6 +225,15 @@ func (Linux) Remove(path string) error { return os.Remove(path) }
 
 // Symlink implements Files.
 func (Linux) Symlink(target, path string) error { return os.Symlink(target, path) }
+
+// Link implements Files. It follows links, /proc/self/exe among them, which
+// link(2) would not.
+func (Linux) Link(from, to string) error {
+	if err := unix.Linkat(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.AT_SYMLINK_FOLLOW); err != nil {
+		return fmt.Errorf("link %s to %s: %w", from, to, err)
+	}
+	return nil
+}
 
 // Fsync implements Files.
 func (Linux) Fsync(path string) error {

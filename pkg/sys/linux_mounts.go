@@ -206,6 +206,14 @@ func (Linux) MoveMount(from, to string) error {
 	return nil
 }
 
+// Bind implements Mounts.
+func (Linux) Bind(from, to string) error {
+	if err := unix.Mount(from, to, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("bind %s to %s: %w", from, to, err)
+	}
+	return nil
+}
+
 // MakePrivate implements Mounts.
 func (Linux) MakePrivate(path string) error {
 	if err := unix.Mount("", path, "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
@@ -218,6 +226,19 @@ func (Linux) MakePrivate(path string) error {
 func (Linux) Unmount(path string) error {
 	if err := unix.Unmount(path, unix.UMOUNT_NOFOLLOW); err != nil {
 		return fmt.Errorf("unmount %s: %w", path, err)
+	}
+	return nil
+}
+
+// DetachLoop implements Mounts.
+func (Linux) DetachLoop(device string) error {
+	fd, err := open(device, unix.O_RDONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := unix.IoctlSetInt(fd, unix.LOOP_CLR_FD, 0); err != nil {
+		return &fs.PathError{Op: "detach", Path: device, Err: err}
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -139,6 +140,31 @@ func (Linux) Exec(path string, argv, env []string) error {
 	return &fs.PathError{Op: "exec", Path: path, Err: unix.Exec(path, argv, env)}
 }
 
+// Kill implements Processes. A process descriptor (Linux 5.3) tells when the
+// process has ended, which a signal alone does not.
+func (Linux) Kill(pid int, limit time.Duration) error {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err == unix.ESRCH {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("open process %d: %w", pid, err)
+	}
+	defer unix.Close(fd)
+	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil && err != unix.ESRCH {
+		return fmt.Errorf("kill process %d: %w", pid, err)
+	}
+	events := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	n, err := ignoringEINTR(func() (int, error) { return unix.Poll(events, int(limit.Milliseconds())) })
+	if err == nil && n == 0 {
+		err = fmt.Errorf("it is still there after %v", limit)
+	}
+	if err != nil {
+		return fmt.Errorf("wait for the end of process %d: %w", pid, err)
+	}
+	return nil
+}
+
 // Reboot implements Processes.
 func (Linux) Reboot(how Ending) error {
 	// The numbers do not fit a signed 32-bit int; the kernel takes 32 bits.
@@ -146,6 +172,7 @@ func (Linux) Reboot(how Ending) error {
 		Restart:  unix.LINUX_REBOOT_CMD_RESTART,
 		Halt:     unix.LINUX_REBOOT_CMD_HALT,
 		PowerOff: unix.LINUX_REBOOT_CMD_POWER_OFF,
+		Kexec:    unix.LINUX_REBOOT_CMD_KEXEC,
 	}
 	cmd, ok := commands[how]
 	if !ok {
@@ -155,4 +182,15 @@ func (Linux) Reboot(how Ending) error {
 		return fmt.Errorf("reboot(2) to %s: %w", how, err)
 	}
 	return nil
+}
+
+// RestartWith implements Processes.
+func (Linux) RestartWith(argument string) error {
+	text, err := unix.BytePtrFromString(argument)
+	if err == nil {
+		_, _, errno := unix.Syscall6(unix.SYS_REBOOT, unix.LINUX_REBOOT_MAGIC1, unix.LINUX_REBOOT_MAGIC2,
+			unix.LINUX_REBOOT_CMD_RESTART2, uintptr(unsafe.Pointer(text)), 0, 0)
+		err = errno
+	}
+	return fmt.Errorf("reboot(2) with the argument %q: %w", argument, err)
 }

@@ -8,6 +8,7 @@
 //
 //	stub.do=VERB:ARG,VERB:ARG…   what to do, see verbs; %2C and %20 for a comma and a space
 //	stub.end=poweroff|reboot|hang
+//	stub.end=exitrd:WORD         goes the way out as systemd does, with this word
 package main
 
 import (
@@ -21,6 +22,9 @@ import (
 )
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == holderWord {
+		_ = unix.Pause()
+	}
 	// First of all, or the figures are those of this program: what the process
 	// and its children spent before it became this one.
 	cpu := spent()
@@ -49,6 +53,9 @@ func main() {
 
 // end ends the machine's run.
 func end(how string) {
+	if word, ok := strings.CutPrefix(how, "exitrd:"); ok {
+		fmt.Printf("STUB way out: %v\n", enterExitrd(word))
+	}
 	switch how {
 	case "hang":
 	case "reboot":

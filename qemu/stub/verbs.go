@@ -58,6 +58,15 @@ func perform(text string) string {
 		err = mark(arg)
 	case "sync":
 		unix.Sync()
+	case "hold": // FILE: a process that does not end keeps it open for writing
+		err = hold(arg)
+	case "leak": // FILE: is opened, and stays open after an exec
+		_, err = unix.Open(arg, unix.O_RDONLY, 0)
+	case "module": // FILE: a kernel module, compressed or not
+		err = loadModule(arg)
+	case "loop": // FILE=DIRECTORY: mounts the ext4 in a file
+		file, dir, _ := strings.Cut(arg, "=")
+		err = mountLoop(file, dir)
 	case "run": // PROGRAM ARGUMENT…: its status and all that it says
 		result, err = runProgram(strings.Fields(arg))
 	case "rootwrite":

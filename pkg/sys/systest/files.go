@@ -182,6 +182,26 @@ func (k *Kernel) Remove(name string) error {
 	})
 }
 
+// Link implements sys.Files. The file that a process was started from is none of
+// this machine; a link to it is an empty program.
+func (k *Kernel) Link(from, to string) error {
+	return k.write("link", to, "link "+from+" "+to, func(p place, dir *node, base string) error {
+		if p.node() != nil {
+			return unix.EEXIST
+		}
+		file := &node{mode: 0o755}
+		if from != "/proc/self/exe" {
+			source, err := k.walk("/", from, true)
+			if err != nil || source.node() == nil {
+				return unix.ENOENT
+			}
+			file = source.node()
+		}
+		p.mount.fs.log.change(entry{dir, base, file})
+		return nil
+	})
+}
+
 // Symlink implements sys.Files.
 func (k *Kernel) Symlink(target, name string) error {
 	return k.write("symlink", name, "symlink "+name+" -> "+target, func(p place, dir *node, base string) error {

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -296,6 +297,28 @@ func (k *Kernel) Reboot(how sys.Ending) error {
 		return err
 	}
 	k.ended = string(how)
+	return nil
+}
+
+// RestartWith implements sys.Kernel.
+func (k *Kernel) RestartWith(argument string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.effect("end reboot %q", argument); err != nil {
+		return err
+	}
+	k.ended = fmt.Sprintf("%s %q", sys.Restart, argument)
+	return nil
+}
+
+// Kill implements sys.Kernel.
+func (k *Kernel) Kill(pid int, _ time.Duration) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.effect("kill %d", pid); err != nil {
+		return err
+	}
+	delete(k.proc.entries, strconv.Itoa(pid))
 	return nil
 }
 

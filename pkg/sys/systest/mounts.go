@@ -147,6 +147,42 @@ func (k *Kernel) MoveMount(from, to string) error {
 	return nil
 }
 
+// Bind implements sys.Mounts.
+func (k *Kernel) Bind(from, to string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.effect("bind %s %s", from, to); err != nil {
+		return failed("bind", from, err)
+	}
+	source, err := k.find("bind", from, true)
+	if err != nil {
+		return err
+	}
+	target, err := k.find("bind", to, true)
+	if err != nil {
+		return err
+	}
+	part := *source.mount.fs // the same filesystem, seen from another root
+	part.layers = source.layers
+	k.mounts = append(k.mounts, &mountpoint{at: target.full, source: source.mount.source, fs: &part, readOnly: source.mount.readOnly})
+	return nil
+}
+
+// DetachLoop implements sys.Mounts. The file of a loop device is in sysfs.
+func (k *Kernel) DetachLoop(device string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.effect("detach %s", device); err != nil {
+		return failed("detach", device, err)
+	}
+	p, err := k.walk("/", "/sys/block/"+path.Base(device), true)
+	if err != nil || p.node() == nil || p.node().entries["loop"] == nil {
+		return failed("detach", device, unix.ENXIO)
+	}
+	delete(p.node().entries, "loop")
+	return nil
+}
+
 // Remount implements sys.Mounts. It changes the one mount, and no other of the
 // same filesystem.
 func (k *Kernel) Remount(path string, flags sys.MountFlags) error {
