@@ -182,6 +182,10 @@ func scenarios() []scenario {
 		{name: "missing-rootfs", cmdline: "rauc.slot=B", disk: without(card(), 7, 8), ends: "reboot"},
 		{name: "wrong-rootfs", cmdline: "rauc.slot=A", disk: blank(card(), 6), ends: "reboot"},
 		{name: "missing-data", cmdline: "rauc.slot=A", disk: without(card(), 4), ends: toInit, check: standsIn("/data")},
+		{name: "inbox", cmdline: "rauc.slot=A", disk: with(card(), 1, "config/wpa_supplicant.conf=net"), ends: toInit},                                    // 1.7.9
+		{name: "inbox-consumed", cmdline: "rauc.slot=A minos.inbox=config:config:consume", disk: with(card(), 1, "config/wifi/w.conf=net"), ends: toInit}, // 1.7.7
+		{name: "data-dirs", cmdline: "rauc.slot=A minos.data-dirs=config/bootconf", disk: card(), ends: toInit},                                           // 1.7.11
+		{name: "wishes", cmdline: "rauc.slot=A minos.build=v1", disk: wishCard("reset-data=v1", "reset-overlay="), ends: toInit},
 		{name: "missing-overlay", cmdline: "rauc.slot=A", disk: without(card(), 3), ends: toInit},
 		{name: "overlay-partition-refused", cmdline: "rauc.slot=A", disk: card(), ends: toInit,
 			break_: func(k *systest.Kernel) { k.Fail("mount ext4 /dev/vda3", unix.EUCLEAN) }},

@@ -64,6 +64,18 @@ func TestParse(t *testing.T) {
 			}
 		})},
 		{"boot files at the top", "", "minos.files=0", defaults(func(c *Config) { c.Files = 0 })},
+		{"inbox", "minos.inbox=a.conf:wifi/a.conf", "minos.inbox=/config/:config:consume minos.inbox=k:ssh/k:append-unique:0640", defaults(func(c *Config) {
+			c.Inbox = []InboxRule{
+				{"a.conf", "wifi/a.conf", IfAbsent, 0o600}, {"config", "config", Consume, 0o600}, {"k", "ssh/k", AppendUnique, 0o640},
+			}
+		})},
+		{"no inbox", "minos.inbox=a:a", "minos.inbox=none", defaults(func(c *Config) { c.Inbox = []InboxRule{} })},
+		{"an inbox after none", "minos.inbox=a:a", "minos.inbox=none \"minos.inbox=my file:b\"", defaults(func(c *Config) {
+			c.Inbox = []InboxRule{{"my file", "b", IfAbsent, 0o600}}
+		})},
+		{"directories on data", "minos.data-dirs=extensions/sysext,/extensions/confext/", "minos.data-dirs=apps", defaults(func(c *Config) {
+			c.DataDirs = []string{"extensions/sysext", "extensions/confext", "apps"}
+		})},
 		{"timestamps", "minos.timestamps=0", "", defaults(func(c *Config) { c.Timestamps = false })},
 		{"timestamps back on", "minos.timestamps=0", "minos.timestamps=1", defaults(nil)},
 		{"keys are exact", "", "minos_overlay=reset minos.over_lay minos-overlay=reset", defaults(func(c *Config) {
@@ -119,6 +131,15 @@ func TestParseWarnings(t *testing.T) {
 		{"", "minos.tiemout=5", line + `"minos.tiemout=5", ignoring: there is no such key, "minos.timeout" was probably meant`},
 		{"", "minos.prt.data=5", line + `"minos.prt.data=5", ignoring: there is no such key, "minos.part.data" was probably meant`},
 		{"", "minos.grow=now", line + `"minos.grow=now", ignoring: there is no such key, docs/cmdline.md lists those there are`},
+		{"", "minos.inbox", line + `"minos.inbox", ignoring: a value is missing, expected none, or SOURCE:TARGET, and behind it :POLICY and :MODE, for example config:config:consume`},
+		{"", "minos.inbox=a", line + `"minos.inbox=a", ignoring: expected none, or SOURCE:TARGET, and behind it :POLICY and :MODE, for example config:config:consume`},
+		{"", "minos.inbox=a:b:consume:0600:x", line + `"minos.inbox=a:b:consume:0600:x", ignoring: expected none, or SOURCE:TARGET, and behind it :POLICY and :MODE, for example config:config:consume`},
+		{"", "minos.inbox=a:b:move", line + `"minos.inbox=a:b:move", ignoring: expected if-absent, append-unique or consume`},
+		{"", "minos.inbox=a:b:consume:0888", line + `"minos.inbox=a:b:consume:0888", ignoring: expected a mode in octal behind the third colon, for example 0644`},
+		{"", "minos.inbox=a:b:consume:4755", line + `"minos.inbox=a:b:consume:4755", ignoring: expected a mode in octal behind the third colon, for example 0644`},
+		{"", "minos.inbox=a:../b", line + `"minos.inbox=a:../b", ignoring: expected a path inside the partition, without . and .. in it, for example config/wifi`},
+		{"", "minos.inbox=/:b", line + `"minos.inbox=/:b", ignoring: expected a path inside the partition, without . and .. in it, for example config/wifi`},
+		{"", "minos.data-dirs=a,b/./c", line + `"minos.data-dirs=a,b/./c", ignoring: expected a path inside the partition, without . and .. in it, for example config/wifi`},
 		{"", "minos.disk=", line + `"minos.disk=", ignoring: expected the name of a disk, PTUUID= with the identity of its partition table, or a bus: mmc, usb, nvme, virtio or scsi`},
 		{"", "minos.disk=PTUUID=x", line + `"minos.disk=PTUUID=x", ignoring: expected the name of a disk, PTUUID= with the identity of its partition table, or a bus: mmc, usb, nvme, virtio or scsi`},
 		{"", "minos.", line + `"minos.", ignoring: there is no such key, docs/cmdline.md lists those there are`},

@@ -35,6 +35,9 @@ func Keys() []Key {
 		{"minos.part.ROLE", "NAME or NUMBER", "the layout's own names and numbers", "the partition that has a role, by its GPT name or its number", setPart},
 		{"minos.bootstate", "OFFSET,SIZE or OFFSET,SIZE,OFFSET", "0,0x4000", "where the U-Boot environment lies on the boot state partition, in bytes, and its second copy", setBootState},
 		{"minos.files", "0, 1, 2", "not given", "the set of boot files that the bootloader started: for minosctl, init does not look at it", setFiles},
+		{"minos.build", "LABEL", "none", "the label of this image build, which a wish that destroys data has to name", setBuild},
+		{"minos.inbox", "SOURCE:TARGET, SOURCE:TARGET:POLICY, SOURCE:TARGET:POLICY:MODE, none", "config/wpa_supplicant.conf:config/wifi/wpa_supplicant.conf:if-absent:0600", "what of the boot partition is taken over to the data partition, and how", setInbox},
+		{"minos.data-dirs", "PATH or PATH,PATH", "none", "directories that are made on the data partition where they are missing", setDataDirs},
 		{"minos.break", "early, disk, layout, handover", "none", "stages at which a debug image opens a shell", setBreak},
 		{"minos.timestamps", "0, 1", "1", "tell systemd when init began, for systemd-analyze", setTimestamps},
 		{"rauc.slot", "A, B", "not given", "the slot that the bootloader picked", setSlot},
@@ -139,6 +142,14 @@ func setFiles(c *Config, _ string, w Word) error {
 		return unexpected(w, "0, 1 or 2")
 	}
 	c.Files = int(n)
+	return nil
+}
+
+func setBuild(c *Config, _ string, w Word) error {
+	if w.Value == "" || strings.TrimSpace(w.Value) != w.Value {
+		return unexpected(w, "a label, for example 2026.11-1")
+	}
+	c.Build = w.Value
 	return nil
 }
 

@@ -11,8 +11,9 @@ import (
 
 // identitySteps give the machine its identity: on the data partition, where
 // both slots see it, and in the new root. They come behind the steps that put
-// the root together and that mount data and boot where they are staged.
-func identitySteps(c config.Config, choice slots.Slot, overlay partition, policy config.OverlayPolicy) []mount.Step {
+// the root together and that mount data and boot where they are staged, and
+// behind the step taken, which may bring an identity from the boot partition.
+func identitySteps(c config.Config, choice slots.Slot, overlay partition, policy config.OverlayPolicy, taken string) []mount.Step {
 	identity := &firstboot.Identity{Data: staging + "/data", Given: c.MachineID}
 	for _, dir := range []string{choice.Lower(), choice.Lower() + ".old", choice.Other().Lower()} {
 		identity.Uppers = append(identity.Uppers, path.Join(overlay.at, dir, "upper"))
@@ -20,7 +21,7 @@ func identitySteps(c config.Config, choice slots.Slot, overlay partition, policy
 	root := firstboot.RootIdentity{Identity: identity, Root: newRoot, Init: c.Init, Lasting: policy == config.Keep}
 	return []mount.Step{{
 		Name: "identity", Title: "keep the machine-id on /data",
-		After:     []string{"root"}, // what systemd left in an upper is at rest then
+		After:     []string{"root", taken}, // what systemd left in an upper is at rest then
 		Needs:     []string{"data"},
 		Do:        []mount.Action{identity},
 		Tolerated: true, Loss: "the machine has no identity of its own",

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/minos-os/minos-init/pkg/config"
+	"github.com/minos-os/minos-init/pkg/firstboot"
 	"github.com/minos-os/minos-init/pkg/mount"
 	"github.com/minos-os/minos-init/pkg/report"
 	"github.com/minos-os/minos-init/pkg/slots"
@@ -83,13 +84,18 @@ func prepareSlots(m Machine) (Root, error) {
 	tools := mount.Toolbox{Name: "slot " + string(choice.Slot), Root: mount.Mount{
 		Source: rootfs.match.Device.Path(), Target: rootfs.at, FSType: rootfs.super.Type, Flags: sys.ReadOnly | sys.NoAtime,
 	}}
+	data, boot := found.role("data"), found.role("boot")
+	const bootFlags = sys.ReadOnly | sys.NoAtime
+	card := cardOf(m, bootFlags)
+	root.Steps = append(root.Steps, boot.staged(bootFlags))
 	root.addUpper(policy, *found.role("overlay"), lowerLayer{
 		step: rootfs.name, at: rootfs.at, dir: choice.Slot.Lower(), identity: rootfs.identity(m.Kernel), tools: tools,
-	})
-	data, boot := found.role("data"), found.role("boot")
-	root.Steps = append(root.Steps, data.staged(sys.NoAtime), boot.staged(sys.ReadOnly|sys.NoAtime))
-	root.Steps = append(root.Steps, identitySteps(m.Config, choice.Slot, *found.role("overlay"), policy)...)
-	root.Steps = append(root.Steps, data.placed("root-identity"), boot.placed("credentials"))
+	}, card)
+	root.Steps = append(root.Steps, data.staged(sys.NoAtime))
+	root.Steps = append(root.Steps, dataSteps(m.Config, card, resets(policy)...)...)
+	last := root.Steps[len(root.Steps)-1].Name
+	root.Steps = append(root.Steps, identitySteps(m.Config, choice.Slot, *found.role("overlay"), policy, last)...)
+	root.Steps = append(root.Steps, data.placed("root-identity"), boot.placed("credentials", last))
 	root.Warnings = append(root.Warnings, found.warnings...)
 	root.Warnings = append(root.Warnings, unknownRoles(m.Config.Parts, slotsRoles(rootfsRole(slots.A), rootfsRole(slots.B)))...)
 	root.rejectStaleRoot(m.Config.Root)
@@ -130,7 +136,7 @@ type lowerLayer struct {
 // overlay partition as the policy wants it, and in memory when it asks for that
 // or when the partition fails, since both slots share it and no restart would
 // mend it.
-func (r *Root) addUpper(policy config.OverlayPolicy, overlay partition, lower lowerLayer) {
+func (r *Root) addUpper(policy config.OverlayPolicy, overlay partition, lower lowerLayer, card firstboot.Card) {
 	inMemory := mount.Upper{Dir: backing + "/volatile"}
 	r.StandIn = mount.Overlay{Target: newRoot, Lowers: []string{lower.at}, Upper: inMemory, Distrust: true}
 	// A quarter of the memory: a runaway log must not take what the device
@@ -153,9 +159,9 @@ func (r *Root) addUpper(policy config.OverlayPolicy, overlay partition, lower lo
 		Name: "overlay", Title: "mount the overlay partition",
 		Do:        []mount.Action{overlay.mount(overlay.at, sys.NoAtime)},
 		Tolerated: true, Loss: loss,
-	}, lower.tools, root.After), mount.Step{
+	}, lower.tools, root.After), overlayReset(overlay, card), mount.Step{
 		Name: "upper", Title: "prepare the writable layer",
-		After:     root.After, // the identity of the lower is read
+		After:     []string{lower.step, "overlay-reset"}, // the identity of the lower is read
 		Needs:     []string{"overlay"},
 		Do:        []mount.Action{upper},
 		Tolerated: true, Loss: loss,

@@ -43,7 +43,7 @@ func (u Upper) Apply(env Env) error {
 	}
 	// Space is given back after the pair is there, and for a short time only:
 	// a boot does not wait for the deletion of a full disk.
-	removeUntil(env.Kernel, u.trash(), env.Kernel.Now()+deletionTime)
+	RemoveUntil(env.Kernel, u.trash(), env.Kernel.Now()+deletionTime)
 	return nil
 }
 
@@ -212,9 +212,9 @@ func throwAway(k sys.Kernel, name, trash string) error {
 	}
 }
 
-// removeUntil deletes a tree, as far as it gets before the deadline. It says
+// RemoveUntil deletes a tree, as far as it gets before the deadline. It says
 // whether all of it is gone.
-func removeUntil(k sys.Kernel, name string, deadline time.Duration) bool {
+func RemoveUntil(k sys.Kernel, name string, deadline time.Duration) bool {
 	info, err := k.Lstat(name)
 	if err != nil {
 		return errors.Is(err, fs.ErrNotExist)
@@ -225,7 +225,7 @@ func removeUntil(k sys.Kernel, name string, deadline time.Duration) bool {
 			return false
 		}
 		for _, n := range names {
-			if k.Now() >= deadline || !removeUntil(k, path.Join(name, n), deadline) {
+			if k.Now() >= deadline || !RemoveUntil(k, path.Join(name, n), deadline) {
 				return false
 			}
 		}

@@ -65,6 +65,15 @@ type Files interface {
 
 	// WriteFile makes or truncates a file. It does not sync it.
 	WriteFile(path string, data []byte, perm fs.FileMode) error
+	// OpenReader opens a file to be read in pieces, from the medium as far as
+	// the kernel allows it: what memory holds of the file and is written out
+	// already is given up first.
+	OpenReader(path string) (io.ReadCloser, error)
+	// CreateFile makes or truncates a file to be written in pieces. Its mode is
+	// perm then, whatever it was. It does not sync it.
+	CreateFile(path string, perm fs.FileMode) (io.WriteCloser, error)
+	// Chown gives a file, or a symbolic link itself, to an owner and a group.
+	Chown(path string, uid, gid uint32) error
 	// OpenWriter opens an existing file for writing, one write a record, as
 	// the kernel log wants it.
 	OpenWriter(path string) (io.WriteCloser, error)
@@ -79,6 +88,9 @@ type Files interface {
 	Link(from, to string) error
 	// Fsync makes a file or a directory durable: its content, or its names.
 	Fsync(path string) error
+	// SyncFS makes durable all that was changed on the filesystem that holds
+	// path. For many files it is far faster than Fsync of each.
+	SyncFS(path string) error
 	// Sync asks for everything to be written and waits for it.
 	Sync()
 }
@@ -147,6 +159,8 @@ type FileInfo struct {
 	Mode fs.FileMode // type and permissions
 	Size int64       // bytes
 	Dev  uint64      // the filesystem that holds it, as st_dev
+	UID  uint32      // its owner
+	GID  uint32      // its group
 }
 
 // Executable tells whether anybody may execute the file.
@@ -158,6 +172,7 @@ func (i FileInfo) Executable() bool {
 type Statfs struct {
 	Magic    int64 // the kernel's number of the type, unix.OVERLAYFS_SUPER_MAGIC
 	ReadOnly bool  // writes fail with EROFS
+	Free     int64 // what can still be written, in bytes
 }
 
 // Device is an open block device.

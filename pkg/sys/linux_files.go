@@ -93,7 +93,7 @@ func infoOf(st *unix.Stat_t) FileInfo {
 	case unix.S_IFSOCK:
 		mode |= fs.ModeSocket
 	}
-	return FileInfo{Mode: mode, Size: st.Size, Dev: uint64(st.Dev)}
+	return FileInfo{Mode: mode, Size: st.Size, Dev: uint64(st.Dev), UID: st.Uid, GID: st.Gid}
 }
 
 // Readlink implements Files.
@@ -165,6 +165,7 @@ func (Linux) Statfs(path string) (Statfs, error) {
 	return Statfs{
 		Magic:    int64(st.Type),
 		ReadOnly: int64(st.Flags)&unix.ST_RDONLY != 0,
+		Free:     int64(st.Bavail) * int64(st.Bsize),
 	}, nil
 }
 
@@ -217,6 +218,9 @@ func (w recordWriter) Close() error { return unix.Close(w.fd) }
 // Mkdir implements Files.
 func (Linux) Mkdir(path string, perm fs.FileMode) error { return os.Mkdir(path, perm) }
 
+// Chown implements Files.
+func (Linux) Chown(path string, uid, gid uint32) error { return os.Lchown(path, int(uid), int(gid)) }
+
 // Rename implements Files.
 func (Linux) Rename(from, to string) error { return os.Rename(from, to) }
 
@@ -244,6 +248,19 @@ func (Linux) Fsync(path string) error {
 	defer unix.Close(fd)
 	if _, err := ignoringEINTR(func() (int, error) { return 0, unix.Fsync(fd) }); err != nil {
 		return &fs.PathError{Op: "fsync", Path: path, Err: err}
+	}
+	return nil
+}
+
+// SyncFS implements Files. The kernel tells of writes that failed since 5.8.
+func (Linux) SyncFS(path string) error {
+	fd, err := open(path, unix.O_RDONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if _, err := ignoringEINTR(func() (int, error) { return 0, unix.Syncfs(fd) }); err != nil {
+		return &fs.PathError{Op: "syncfs", Path: path, Err: err}
 	}
 	return nil
 }

@@ -33,6 +33,7 @@ type Part struct {
 	Label  string   // the filesystem's
 	Errors bool     // an ext4 says that it has errors
 	Files  []string // "dir/", "file=content", "link->target"
+	Full   bool     // statfs says that it has no space left
 	Raw    []byte   // what is at its start where there is no filesystem
 
 	root    *node            // what has become of Files, over several machines

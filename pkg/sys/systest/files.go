@@ -100,7 +100,7 @@ func (k *Kernel) Statfs(name string) (sys.Statfs, error) {
 		return sys.Statfs{}, err
 	}
 	f := p.mount.fs
-	return sys.Statfs{Magic: f.magic, ReadOnly: p.mount.readOnly || !f.writable}, nil
+	return sys.Statfs{Magic: f.magic, ReadOnly: p.mount.readOnly || !f.writable, Free: f.free}, nil
 }
 
 // write makes one change to the tree: it writes the trace, finds the place and
@@ -148,6 +148,11 @@ func (k *Kernel) WriteFile(name string, data []byte, perm fs.FileMode) error {
 		log.write(file, data)
 		return nil
 	})
+}
+
+// Chown implements sys.Files. Everything is root's here, and stays so.
+func (k *Kernel) Chown(name string, uid, gid uint32) error {
+	return k.write("chown", name, fmt.Sprintf("chown %d:%d %s", uid, gid, name), func(place, *node, string) error { return nil })
 }
 
 // Mkdir implements sys.Files.
@@ -249,6 +254,20 @@ func (k *Kernel) Fsync(name string) error {
 	p, err := k.find("open", name, true)
 	if err == nil {
 		p.mount.fs.log.sync(p.node())
+	}
+	return err
+}
+
+// SyncFS implements sys.Files.
+func (k *Kernel) SyncFS(name string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.effect("syncfs %s", name); err != nil {
+		return failed("syncfs", name, err)
+	}
+	p, err := k.find("open", name, true)
+	if err == nil {
+		p.mount.fs.log.sync(nil)
 	}
 	return err
 }

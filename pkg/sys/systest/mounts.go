@@ -17,10 +17,13 @@ var magics = map[string]int64{
 // readOnlyTypes cannot be written by their format.
 var readOnlyTypes = map[string]bool{"squashfs": true, "erofs": true, "iso9660": true}
 
+// plenty is the space on a filesystem of which a test says nothing, in bytes.
+const plenty = 1 << 30
+
 func (k *Kernel) newFilesystem(kind string, root *node) *filesystem {
 	k.nextDev++
 	return &filesystem{kind: kind, layers: []*node{root}, writable: !readOnlyTypes[kind],
-		magic: magics[kind], dev: k.nextDev, log: &journal{}}
+		magic: magics[kind], dev: k.nextDev, free: plenty, log: &journal{}}
 }
 
 // Mount implements sys.Mounts.
@@ -76,6 +79,9 @@ func (k *Kernel) open(m sys.MountRequest) (*filesystem, error) {
 	if part.fs == nil {
 		part.fs = k.newFilesystem(part.FS, part.root)
 		part.fs.log = &part.log
+		if part.Full {
+			part.fs.free = 0
+		}
 	}
 	return part.fs, nil
 }

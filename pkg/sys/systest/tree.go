@@ -95,6 +95,7 @@ type filesystem struct {
 	writable bool    // false for a read-only type, and an overlay without an upper
 	magic    int64
 	dev      uint64
+	free     int64    // bytes, as statfs tells
 	log      *journal // of a disk: what a power cut may take back
 }
 
@@ -178,6 +179,9 @@ func (k *Kernel) walk(root, name string, follow bool) (place, error) {
 		}
 		if !at.node().mode.IsDir() {
 			return place{}, unix.ENOTDIR
+		}
+		if part == ".." && at.full == start.full {
+			continue // nothing is above a root
 		}
 		if part == ".." {
 			up := strings.TrimPrefix(path.Dir(at.full), strings.TrimSuffix(root, "/"))

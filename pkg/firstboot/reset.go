@@ -1,0 +1,187 @@
+package firstboot
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/minos-os/minos-init/pkg/mount"
+	"github.com/minos-os/minos-init/pkg/sys"
+	"golang.org/x/sys/unix"
+)
+
+// Reset throws away what is on a partition, when its owner asks for it: by a
+// wish, which is a file on the card, or by a request, which is a file on the
+// partition itself that minosctl leaves there. All is renamed into a directory
+// at first, so that it takes no time and a cut leaves the request to be done
+// again; deletion follows, for a short time at each boot.
+type Reset struct {
+	Wish string   // the name of the file on the card: "reset-data"
+	What string   // for people: "the data partition"
+	At   string   // where that is mounted
+	Keep []string // paths that stay, from its root
+	Card Card
+
+	Guarded bool   // a wish has to name the image
+	Label   string // of the image; "" when it has none
+}
+
+// The files of a partition that are about its reset.
+const (
+	// RequestName is the file that asks for a reset at the next boot.
+	RequestName = ".minos-reset"
+	trashName   = ".minos-trash"
+)
+
+// KeptOnData is what a reset of the data partition leaves: the identity of the
+// device.
+func KeptOnData() []string { return []string{"config/system", "config/ssh"} }
+
+// deletionTime is how long a boot works on deleting what was thrown away.
+const deletionTime = 2 * time.Second
+
+// Apply implements mount.Action. Where nothing is asked for, it looks at the
+// root of the partition and no further.
+func (r Reset) Apply(env mount.Env) error {
+	k := env.Kernel
+	names, err := k.ReadDir(r.At)
+	if err != nil {
+		return err
+	}
+	asked := slices.Contains(names, RequestName)
+	if wishes := r.wishes(env); len(wishes) > 0 {
+		if err := r.claim(env, wishes); err != nil {
+			env.Say(fmt.Sprintf("%s on the boot partition is not obeyed, ignoring: %v", strings.Join(wishes, ", "), err))
+			if !asked {
+				r.retract(env)
+			}
+		} else {
+			asked = true
+		}
+	}
+	if asked {
+		if err := r.empty(env); err != nil {
+			return err
+		}
+	}
+	for _, leftover := range []string{trashName, stagingName} {
+		if asked || slices.Contains(names, leftover) {
+			mount.RemoveUntil(k, path.Join(r.At, leftover), k.Now()+deletionTime)
+		}
+	}
+	return nil
+}
+
+// Undo implements mount.Action. What was thrown away was to be.
+func (Reset) Undo(mount.Env) error { return nil }
+
+func (r Reset) String() string { return "reset " + r.What + " when that is asked for" }
+
+// empty throws everything away, and then the request.
+func (r Reset) empty(env mount.Env) error {
+	k := env.Kernel
+	env.Say(fmt.Sprintf("%s is asked for: what is on %s is thrown away%s", r.Wish, r.What, r.but()))
+	doomed, err := r.doomed(k, "")
+	if err != nil {
+		return err
+	}
+	for _, victim := range doomed {
+		err := r.throwAway(k, victim)
+		if errors.Is(err, unix.ENOSPC) {
+			// Not even a name has space. Some of what was thrown away makes room.
+			mount.RemoveUntil(k, path.Join(r.At, trashName), k.Now()+deletionTime)
+			err = r.throwAway(k, victim)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := k.SyncFS(r.At); err != nil {
+		return err
+	}
+	if err := k.Remove(path.Join(r.At, RequestName)); err != nil {
+		return err
+	}
+	return k.Fsync(r.At)
+}
+
+func (r Reset) but() string {
+	if len(r.Keep) == 0 {
+		return ""
+	}
+	return ", but for " + strings.Join(r.Keep, ", ")
+}
+
+// victim is something that is thrown away.
+type victim struct {
+	path  string // from the partition's root
+	isDir bool
+}
+
+// doomed lists what is thrown away below a directory: each name that is not
+// kept, and has nothing below it that is. Directories come first.
+func (r Reset) doomed(k sys.Kernel, dir string) (doomed []victim, err error) {
+	names, err := k.ReadDir(path.Join(r.At, dir))
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		at := path.Join(dir, name)
+		if at == RequestName || at == trashName || at == "lost+found" || slices.Contains(r.Keep, at) {
+			continue
+		}
+		info, err := k.Lstat(path.Join(r.At, at))
+		if err != nil {
+			return nil, err
+		}
+		holdsKept := slices.ContainsFunc(r.Keep, func(kept string) bool { return strings.HasPrefix(kept, at+"/") })
+		if !holdsKept || !info.Mode.IsDir() {
+			doomed = append(doomed, victim{at, info.Mode.IsDir()})
+			continue
+		}
+		below, err := r.doomed(k, at)
+		if err != nil {
+			return nil, err
+		}
+		doomed = append(doomed, below...)
+	}
+	slices.SortStableFunc(doomed, func(a, b victim) int {
+		switch {
+		case a.isDir == b.isDir:
+			return 0
+		case a.isDir:
+			return -1
+		}
+		return 1
+	})
+	return doomed, nil
+}
+
+// throwAway renames something into the trash. The first directory becomes the
+// trash: to make one needs space, and a full partition is a reason for a reset.
+func (r Reset) throwAway(k sys.Kernel, v victim) error {
+	name, trash := path.Join(r.At, v.path), path.Join(r.At, trashName)
+	names, err := k.ReadDir(trash)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && v.isDir:
+		return k.Rename(name, trash)
+	case errors.Is(err, fs.ErrNotExist):
+		err = k.Mkdir(trash, 0o700)
+	}
+	if errors.Is(err, unix.ENOSPC) {
+		return k.Remove(name)
+	}
+	if err != nil {
+		return err
+	}
+	n := len(names)
+	for slices.Contains(names, strconv.Itoa(n)) {
+		n++
+	}
+	return k.Rename(name, path.Join(trash, strconv.Itoa(n)))
+}
