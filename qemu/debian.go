@@ -49,8 +49,11 @@ func debianFiles() []File {
 		Text("etc/fstab", "# The initramfs mounts /, /data and /boot/firmware.\n"),
 		Text("etc/hostname", "minos\n"),
 		Text("etc/hosts", "127.0.0.1 localhost minos\n::1 localhost\n"),
-		// Empty: systemd makes an identity, and does not take this for a first boot.
+		// Empty: without init, systemd makes an identity and does not take this for
+		// a first boot. With it there is one, and then systemd enables what presets
+		// do not disable, which is all that the packages have.
 		Text("etc/machine-id", ""),
+		Text("etc/systemd/system-preset/00-demo.preset", "disable *\n"),
 		Text("etc/locale.conf", "LANG=C.UTF-8\n"),
 		Text("etc/nsswitch.conf", "passwd: files systemd\ngroup: files systemd\nshadow: files systemd\nhosts: files dns\n"),
 		Text("etc/profile", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin\nexport PATH\n"),

@@ -99,12 +99,14 @@ func (m Minosctl) files() []File {
 	}
 }
 
-// Install puts minosctl into both root filesystems of an image, and lets it mark
-// the slot good that came up. The image is a copy of a demo disk.
+// Install puts minosctl into both root filesystems of an image, with the
+// services that keep the identity of the device and mark the slot good that came
+// up. The image is a copy of a demo disk.
 func (m Minosctl) Install(d Disk, image string) error {
-	files := append(m.files(),
-		File{Name: systemUnits + "/minos-mark-good.service", Mode: 0o644, From: m.unit("minos-mark-good.service")},
-		Link(wanted+"/minos-mark-good.service", "../minos-mark-good.service"))
+	files := m.files()
+	for _, name := range []string{"minos-mark-good.service", "minos-first-boot-complete.service", "minos-ssh-keys.service"} {
+		files = append(files, File{Name: systemUnits + "/" + name, Mode: 0o644, From: m.unit(name)}, Link(wanted+"/"+name, "../"+name))
+	}
 	return errors.Join(d.PutFiles("rootfs-a", image, files...), d.PutFiles("rootfs-b", image, files...))
 }
 

@@ -168,6 +168,8 @@ func TestMachineIDIsFound(t *testing.T) {
 			want: identity{firstID, "0444", "", firstID, true}},
 		{name: "a link of D-Bus", disk: with(card(), 6, append(slices.Clone(rootfsFiles), "var/lib/dbus/machine-id->/etc/machine-id")...),
 			want: identity{uninitialized, "0444", first, firstID, false}},
+		{name: "systemd has kept another", disk: with(with(card(), 4, "config/system/machine-id:0444="+oldID), 3, "a/upper/etc/machine-id:0444="+anotherID, "a/work/"),
+			want: identity{oldID, "0444", "", oldID, true}},
 		{name: "no systemd", words: " init=/sbin/other", disk: with(card(), 6, append(slices.Clone(rootfsFiles), "usr/sbin/other=\x7fELF")...),
 			want: identity{firstID, "0444", "", firstID, true}},
 		{name: "nobody tells, and /etc does not last", words: " minos.overlay=reset", disk: with(with(card(), 4, "config/system/machine-id:0444="+oldID), 6, none...),

@@ -12,12 +12,15 @@ import (
 	"github.com/minos-os/minos-init/pkg/config"
 	"github.com/minos-os/minos-init/pkg/report"
 	"github.com/minos-os/minos-init/pkg/slots"
+	"github.com/minos-os/minos-init/pkg/sys"
 )
 
 // host is the machine that minosctl runs on.
 type host struct {
 	root     string        // where its files are, "/"
 	lockWait time.Duration // how long another writer is waited for
+	kernel   sys.Kernel    // for files that a power cut must not halve
+	keygen   keygen        // makes SSH host keys
 
 	// The effects on the boot partition's mount, by its directory.
 	makeWritable func(dir string) (restore func() error, err error)
@@ -63,6 +66,9 @@ type boot struct {
 		Size   int64  `json:"size"`
 		Second int64  `json:"second"`
 	} `json:"boot_state"`
+	Overlay struct {
+		Upper string `json:"upper"`
+	} `json:"overlay"`
 	Roles []struct {
 		Name      string `json:"name"`
 		MountedAt string `json:"mounted_at"`

@@ -12,13 +12,15 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/minos-os/minos-init/pkg/sys"
 )
 
 // version is set by the builder.
 var version = "unversioned"
 
 func main() {
-	h := host{root: "/", lockWait: 10 * time.Second, makeWritable: makeWritable, space: spaceIn}
+	h := host{root: "/", lockWait: 10 * time.Second, kernel: sys.Linux{}, keygen: runKeygen, makeWritable: makeWritable, space: spaceIn}
 	os.Exit(run(h, os.Args, os.Stdout, os.Stderr))
 }
 

@@ -37,6 +37,10 @@ func verbs() []verb {
 			"Writes boot.scr, initramfs.cpio.lz4 and devicetree.dtb beside those that the device starts with, and has them tried once. DIRECTORY holds a whole set; of FILEs, those that are not given are taken from the running set. In the boot that tries them, mark-good keeps them; without it the boot after that starts those of before. --commit keeps the running ones without marking a slot good, for devices on which RAUC does that. --dir works on a boot partition that is mounted elsewhere.", (*call).bootUpdate},
 		{"report", "", 0, 0, "svg", true, "", "show the running boot step by step, and why earlier ones failed",
 			"Reads /run/minos/boot.json, and what failed boots left beside the boot state.", (*call).report},
+		{"first-boot-complete", "", 0, 0, "", false, "", "note that the first boot of this machine is complete",
+			"For minos-first-boot-complete.service. Until then init makes each boot a first one for systemd, so that one that was cut off is done again. Everything is written to the disks first.", (*call).firstBootComplete},
+		{"ssh-keys", "", 0, 0, "", false, "", "keep the SSH host keys on /data, for both slots",
+			"For minos-ssh-keys.service, before the SSH server. Makes what is missing in /data/config/ssh, ed25519 first, with ssh-keygen or dropbearkey of the running system; keys that an earlier boot has made in this slot are taken over. Then the keys in /etc/ssh or /etc/dropbear are made the same.", (*call).sshKeys},
 		{raucVerb, "get-primary|get-current|set-primary SLOT|get-state SLOT|set-state SLOT good|bad", 1, 3, "", true, "get-primary get-current set-primary get-state set-state", "be RAUC's custom bootloader backend",
 			"For boots in which init picked the slot, which RAUC cannot see on the kernel command line. RAUC gives its backend no word of ours: point bootloader-custom-backend at a link to minosctl that is called rauc-backend.", (*call).rauc},
 		{"completion", "bash", 1, 1, "", false, "bash", "print the completion for a shell", "", (*call).completion},
@@ -156,7 +160,7 @@ func (c *call) helpVerb() error {
 	}
 	text := "minosctl VERB [FLAGS] [ARGUMENTS]: which of a device's two systems is started\n\n"
 	for _, v := range verbs() {
-		text += fmt.Sprintf("  %-12s  %s\n", v.name, v.summary)
+		text += fmt.Sprintf("  %-19s  %s\n", v.name, v.summary)
 	}
 	text += "\nWhere the boot state is: --device FILE, or --image FILE; else the partition that\n" +
 		"/run/minos/boot.json names; else that of /etc/fw_env.config.\n\n" +

@@ -9,10 +9,10 @@ import (
 	"github.com/minos-os/minos-init/pkg/sys"
 )
 
-// replaceFile gives a file its content and its mode so that a cut leaves the
+// ReplaceFile gives a file its content and its mode so that a cut leaves the
 // old one, none, or the whole new one. A file is always given the same mode,
 // since what a cut left of an earlier try keeps its own.
-func replaceFile(k sys.Kernel, file string, data []byte, perm fs.FileMode) error {
+func ReplaceFile(k sys.Kernel, file string, data []byte, perm fs.FileMode) error {
 	partial := file + ".minos-new"
 	if err := k.WriteFile(partial, data, perm); err != nil {
 		_ = k.Remove(partial) // a full disk is not to stay full of this
@@ -27,9 +27,9 @@ func replaceFile(k sys.Kernel, file string, data []byte, perm fs.FileMode) error
 	return k.Fsync(path.Dir(file))
 }
 
-// makeDirs makes a directory and those above it, below a root that is there,
+// MakeDirs makes a directory and those above it, below a root that is there,
 // with mode 0755. Their names are durable before anything is put in.
-func makeDirs(k sys.Kernel, root, dir string) error {
+func MakeDirs(k sys.Kernel, root, dir string) error {
 	full := path.Join(root, dir)
 	info, err := k.Lstat(full)
 	switch {
@@ -40,7 +40,7 @@ func makeDirs(k sys.Kernel, root, dir string) error {
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
-	if err := makeDirs(k, root, path.Dir(dir)); err != nil {
+	if err := MakeDirs(k, root, path.Dir(dir)); err != nil {
 		return err
 	}
 	if err := k.Mkdir(full, 0o755); err != nil {

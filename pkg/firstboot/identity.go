@@ -141,7 +141,7 @@ func (i *Identity) facts(k sys.Kernel) (f idFacts, err error) {
 }
 
 func (i *Identity) store(k sys.Kernel, plan idPlan) error {
-	if err := makeDirs(k, i.Data, identityDir); err != nil {
+	if err := MakeDirs(k, i.Data, identityDir); err != nil {
 		return err
 	}
 	dir := path.Join(i.Data, identityDir)
@@ -150,7 +150,7 @@ func (i *Identity) store(k sys.Kernel, plan idPlan) error {
 			return err
 		}
 	}
-	return replaceFile(k, path.Join(dir, idName), plan.id.line(), 0o444)
+	return ReplaceFile(k, path.Join(dir, idName), plan.id.line(), 0o444)
 }
 
 // Undo implements mount.Action. The id stays: the next boot wants it as well.

@@ -31,6 +31,7 @@ type rootFacts struct {
 	visible bool   // the new root has this id already
 	source  Source // of the id
 	systemd bool   // is the real init
+	other   bool   // systemd has kept another id, because it did not take ours
 	dbus    bool   // has another id, which systemd would take before ours
 	lasting bool
 	teller  bool // a service will tell when the first boot is complete
@@ -47,6 +48,8 @@ func (f rootFacts) complete() (over bool, why string) {
 		return true, "a system of this machine was complete under the same id"
 	case !f.systemd:
 		return true, "the real init is not systemd, so nobody asks"
+	case f.other:
+		return true, "systemd is one that does not take the id in a first boot, before 254"
 	case f.dbus:
 		return true, "D-Bus has another id, which systemd would take in a first boot"
 	case !f.lasting && !f.teller && f.source != Made:
@@ -81,11 +84,17 @@ func (r RootIdentity) Apply(env mount.Env) error {
 		return err
 	}
 	if !facts.noted {
-		if err := replaceFile(k, path.Join(r.Data, FirstBootFile), r.ID.line(), 0o444); err != nil {
+		if err := NoteFirstBoot(k, r.Data, r.ID); err != nil {
 			env.Say(fmt.Sprintf("the next boot may be taken for a first one, ignoring: %v", err))
 		}
 	}
 	return nil
+}
+
+// NoteFirstBoot writes to the data partition that the first boot of the machine
+// with this id is complete, durably.
+func NoteFirstBoot(k sys.Kernel, data string, id MachineID) error {
+	return ReplaceFile(k, path.Join(data, FirstBootFile), id.line(), 0o444)
 }
 
 // tellers are where the unit may be that calls minosctl first-boot-complete.
@@ -95,6 +104,10 @@ var tellers = []string{"/etc/systemd/system", "/usr/lib/systemd/system", "/lib/s
 func (r RootIdentity) look(k sys.Kernel, f *rootFacts) {
 	if init, err := mount.FindInit(k, r.Root, r.Init); err == nil {
 		f.systemd = init.IsSystemd()
+	}
+	for _, upper := range r.Uppers[:min(1, len(r.Uppers))] {
+		kept, err := readID(k, upper, "/etc/machine-id")
+		f.other = err == nil && kept.id != "" && kept.id != r.ID
 	}
 	for _, dir := range tellers {
 		if _, _, err := k.ResolveIn(r.Root, path.Join(dir, "minos-first-boot-complete.service")); err == nil {
@@ -129,7 +142,7 @@ func (r RootIdentity) show(k sys.Kernel, etc idFile, text string) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(k, path.Join(dir, "machine-id"), []byte(text), 0o444)
+	return ReplaceFile(k, path.Join(dir, "machine-id"), []byte(text), 0o444)
 }
 
 // Undo implements mount.Action. What was written is what the next boot writes.
