@@ -183,11 +183,12 @@ func (p partition) mended(s mount.Step, tools mount.Toolbox, toolsAfter []string
 }
 
 // staged is the step that mounts a partition beside the new root, while that is
-// being put together.
-func (p partition) staged(flags sys.MountFlags) mount.Step {
+// being put together. before are the steps that change the partition first.
+func (p partition) staged(flags sys.MountFlags, before ...string) mount.Step {
 	at := staging + "/" + p.name
 	return mount.Step{
 		Name: p.name, Title: "mount the " + p.name + " partition",
+		After:     before,
 		Do:        []mount.Action{p.mount(at, flags)},
 		Tolerated: true, Loss: p.lost(),
 		Else: []mount.Action{mount.StandIn(at)},

@@ -91,7 +91,9 @@ func prepareSlots(m Machine) (Root, error) {
 	root.addUpper(policy, *found.role("overlay"), lowerLayer{
 		step: rootfs.name, at: rootfs.at, dir: choice.Slot.Lower(), identity: rootfs.identity(m.Kernel), tools: tools,
 	}, card)
-	root.Steps = append(root.Steps, data.staged(sys.NoAtime))
+	grow := growth(m, *data)
+	root.Steps = append(root.Steps, grow...)
+	root.Steps = append(root.Steps, data.staged(sys.NoAtime, names(grow)...))
 	root.Steps = append(root.Steps, dataSteps(m.Config, card, resets(policy)...)...)
 	last := root.Steps[len(root.Steps)-1].Name
 	root.Steps = append(root.Steps, identitySteps(m.Config, choice.Slot, *found.role("overlay"), policy, last)...)

@@ -43,6 +43,11 @@ type Kernel interface {
 	OpenDevice(path string) (Device, error)
 	// WriteDevice opens a block device for reading and writing.
 	WriteDevice(path string) (WritableDevice, error)
+	// LockDisk opens a whole disk to change its partition table. Until it is
+	// closed, programs that ask first leave the disk alone: udev does
+	// (systemd.io/BLOCK_DEVICE_LOCKING). When another one has it, that is an
+	// error; nothing waits.
+	LockDisk(path string) (Disk, error)
 	// LoadModule loads the kernel module in a file, with parameters written as
 	// on the kernel command line: "NAME=VALUE NAME=VALUE". A module that is
 	// loaded already is no error, and keeps the parameters that it has.
@@ -190,6 +195,17 @@ type WritableDevice interface {
 	// Sync returns when what was written is on the medium, also after a loss
 	// of power.
 	Sync() error
+}
+
+// Disk is a whole disk that can be changed.
+type Disk interface {
+	WritableDevice
+	// Blocks are the sizes of the disk's blocks in bytes: what addresses count
+	// in, and what the medium writes at once.
+	Blocks() (logical, physical int64, err error)
+	// ResizePartition tells the kernel that a partition, which may be mounted,
+	// has these bytes of the disk now. The start is the one it has already.
+	ResizePartition(number int, start, size int64) error
 }
 
 // Uevents is the stream of the kernel's device events.

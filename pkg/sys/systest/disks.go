@@ -19,6 +19,11 @@ type Disk struct {
 	Driver    string        // the kernel module it waits for, if any
 	Removable bool
 	Parts     []*Part
+	// Size is in bytes; 0: up to the end of the last partition, and a little.
+	Size int64
+	// Whole is what is on the disk outside of its partitions, such as the table
+	// of them. It tells the machine nothing: that is what Parts do.
+	Whole *Part
 
 	index     int
 	announced bool
@@ -28,6 +33,9 @@ type Disk struct {
 // Part is a partition.
 type Part struct {
 	Number int
+	// Start and Size are in bytes; a Size of 0: 8 MiB, behind the one before.
+	Start, Size int64
+
 	Name   string   // GPT name; "" on an MBR
 	FS     string   // filesystem type; "": nothing on it
 	Label  string   // the filesystem's
@@ -47,6 +55,7 @@ func (k *Kernel) AddDisk(d *Disk) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	d.index = len(k.disks)
+	d.place()
 	k.disks = append(k.disks, d)
 	k.advance(k.now)
 }
@@ -160,8 +169,8 @@ func (k *Kernel) advance(to time.Duration) {
 	}
 }
 
-// place is where a disk of this name hangs in the tree of devices.
-func (d *Disk) place() string {
+// devpath is where a disk of this name hangs in the tree of devices.
+func (d *Disk) devpath() string {
 	switch {
 	case strings.HasPrefix(d.Name, "mmcblk"):
 		return "devices/platform/soc/3f202000.mmc/mmc_host/mmc0/mmc0:0001"
@@ -175,7 +184,7 @@ func (d *Disk) place() string {
 // files in sysfs, and the event.
 func (k *Kernel) announce(d *Disk, p *Part) {
 	name, devtype, minor := d.Name, "disk", d.index*16
-	dir := d.place() + "/block/" + d.Name
+	dir := d.devpath() + "/block/" + d.Name
 	keys := []string{}
 	if p != nil {
 		name, devtype, minor = d.partName(p), "partition", minor+p.Number
@@ -186,6 +195,12 @@ func (k *Kernel) announce(d *Disk, p *Part) {
 		}
 	}
 	keys = append([]string{"MAJOR=254", fmt.Sprintf("MINOR=%d", minor), "DEVNAME=" + name, "DEVTYPE=" + devtype}, keys...)
+	size := d.Size
+	if p != nil {
+		size = p.Size
+		k.sysfs.put(dir+"/start", sysfsNumber(p.Start/sectorSize))
+	}
+	k.sysfs.put(dir+"/size", sysfsNumber(size/sectorSize))
 	k.dev.put(name, &node{mode: 0o600})
 	k.sysfs.put(dir+"/uevent", &node{mode: 0o644, data: []byte(strings.Join(keys, "\n") + "\n")})
 	if p == nil {

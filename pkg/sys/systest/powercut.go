@@ -85,7 +85,7 @@ func (k *Kernel) CutAfter(n int) { k.left = n }
 // Unsynced is how many changes on all disks a power cut now may take back.
 func (k *Kernel) Unsynced() (n int) {
 	for _, d := range k.disks {
-		for _, p := range d.Parts {
+		for _, p := range d.all() {
 			n += len(p.log.open())
 		}
 	}
@@ -102,8 +102,8 @@ func (k *Kernel) CutPower(keep func(i int) bool) []*Disk {
 	i := 0
 	var disks []*Disk
 	for _, d := range k.disks {
-		after := &Disk{Name: d.Name, Driver: d.Driver, Removable: d.Removable}
-		for _, p := range d.Parts {
+		after := &Disk{Name: d.Name, Driver: d.Driver, Removable: d.Removable, Size: d.Size, Whole: d.Whole}
+		for _, p := range d.all() {
 			var lost []*change
 			for _, c := range p.log.open() {
 				if !keep(i) {
@@ -115,8 +115,8 @@ func (k *Kernel) CutPower(keep func(i int) bool) []*Disk {
 				c.takeBack()
 			}
 			p.log, p.fs = journal{}, nil
-			after.Parts = append(after.Parts, p)
 		}
+		after.Parts = d.Parts
 		disks = append(disks, after)
 	}
 	return disks

@@ -13,21 +13,24 @@ import (
 // sectorSize is what a disk writes whole or not at all, in bytes.
 const sectorSize = 512
 
-// rawSize is the size of every partition as a device shows it, in bytes: that
-// of the boot state.
+// rawSize is the size of a partition, in bytes, unless it has another: that of
+// the boot state.
 const rawSize = 8 << 20
 
 // Bytes is what a partition without a filesystem holds at an offset; zeros
 // where nothing was written.
 func (p *Part) Bytes(offset int64, size int) []byte {
 	b := make([]byte, size)
-	for i := range b {
-		at := offset + int64(i)
+	if offset < int64(len(p.Raw)) {
+		copy(b, p.Raw[offset:])
+	}
+	for n := 0; n < size; {
+		at := offset + int64(n)
+		next := min(size, n+sectorSize-int(at%sectorSize))
 		if s := p.sectors[at/sectorSize]; s != nil {
-			b[i] = s[at%sectorSize]
-		} else if at < int64(len(p.Raw)) {
-			b[i] = p.Raw[at]
+			copy(b[n:next], s[at%sectorSize:])
 		}
+		n = next
 	}
 	return b
 }
@@ -55,7 +58,7 @@ func (k *Kernel) Bytes(device string, offset int64, size int) []byte {
 	return nil
 }
 
-// device is an open partition.
+// device is an open partition, or the whole disk.
 type device struct {
 	k    *Kernel
 	part *Part
@@ -79,10 +82,10 @@ func (k *Kernel) WriteDevice(path string) (sys.WritableDevice, error) {
 func (d device) ReadAt(b []byte, off int64) (int, error) {
 	d.k.mu.Lock()
 	defer d.k.mu.Unlock()
-	if off >= rawSize {
+	if off >= d.part.Size {
 		return 0, io.EOF
 	}
-	n := copy(b, d.part.Bytes(off, int(min(int64(len(b)), rawSize-off))))
+	n := copy(b, d.part.Bytes(off, int(min(int64(len(b)), d.part.Size-off))))
 	if n < len(b) {
 		return n, io.EOF
 	}
@@ -97,7 +100,7 @@ func (d device) WriteAt(b []byte, off int64) (int, error) {
 	if err := d.k.effect("write %s: %#x bytes at %#x: %s", d.path, len(b), off, readable(b)); err != nil {
 		return 0, failed("write", d.path, err)
 	}
-	if off%sectorSize != 0 || len(b)%sectorSize != 0 || off+int64(len(b)) > rawSize {
+	if off%sectorSize != 0 || len(b)%sectorSize != 0 || off+int64(len(b)) > d.part.Size {
 		return 0, fmt.Errorf("write %s: %d bytes at %d are not whole sectors of it", d.path, len(b), off)
 	}
 	// A cut can tear a write between two sectors; it is told in two parts here.
@@ -119,13 +122,14 @@ func (d device) Sync() error {
 	return nil
 }
 
-func (d device) Size() (int64, error) { return rawSize, nil }
+func (d device) Size() (int64, error) { return d.part.Size, nil }
 func (d device) Close() error         { return nil }
 
 // readable is the text in an environment, without its checksum and padding.
 func readable(b []byte) string {
-	var words []string
-	for _, field := range bytes.Split(b[min(4, len(b)):], []byte{0}) {
+	words := []string{}
+	text := bytes.Trim(b[min(4, len(b)):], "\x00") // a megabyte of zeros has no words
+	for _, field := range bytes.Split(text, []byte{0}) {
 		if len(field) > 0 && !bytes.ContainsFunc(field, func(r rune) bool { return r < ' ' || r > '~' }) {
 			words = append(words, string(field))
 		}

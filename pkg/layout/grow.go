@@ -1,0 +1,44 @@
+package layout
+
+import (
+	"github.com/minos-os/minos-init/pkg/block"
+	"github.com/minos-os/minos-init/pkg/firstboot"
+	"github.com/minos-os/minos-init/pkg/mount"
+)
+
+// growth is the step that gives a partition the space behind it, when there is
+// some: of a card on which there is none only sizes are read, from sysfs. It
+// is done before the partition is mounted, so that the filesystem finds its
+// space; after are steps that have to see the partition as it was.
+func growth(m Machine, p partition, after ...string) []mount.Step {
+	device := p.match.Device
+	if p.err != nil || device.Number == 0 || device.Disk != p.disk {
+		return nil // what is not known to be ours is not changed
+	}
+	disk, err := m.Disks.DiskSize(device)
+	if err != nil {
+		return nil
+	}
+	is, err := m.Disks.Span(device)
+	if err != nil || disk-is.End() < block.MinGain {
+		return nil
+	}
+	var others []block.Span
+	for _, d := range m.Disks.Partitions(p.disk) {
+		if other, err := m.Disks.Span(d); err == nil {
+			others = append(others, other)
+		}
+	}
+	if !firstboot.RoomBehind(disk, is, others) {
+		return nil
+	}
+	// Nothing stands in for it: the action tells what it cannot do, and does
+	// not fail, since a boot without more space is not a degraded one.
+	return []mount.Step{{
+		Name: p.name + "-grow", Title: "grow the " + p.name + " partition",
+		After: after,
+		Do: []mount.Action{firstboot.Grow{
+			Disk: "/dev/" + p.disk, Partition: device.Path(), Number: device.Number, Is: is,
+		}},
+	}}
+}
