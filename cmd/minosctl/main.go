@@ -59,6 +59,8 @@ type call struct {
 	json   bool
 	force  bool
 	commit bool
+	yes    bool
+	dryRun bool
 	dir    string // of the boot partition
 	svg    string
 	stdout io.Writer

@@ -35,6 +35,8 @@ func verbs() []verb {
 			"Puts it first in BOOT_ORDER and sets its counter to 3.", (*call).setPrimary},
 		{"boot-update", "[DIRECTORY|FILE...]", 0, 3, "dir commit force", true, "", "replace U-Boot's script, initramfs and device tree, on trial",
 			"Writes boot.scr, initramfs.cpio.lz4 and devicetree.dtb beside those that the device starts with, and has them tried once. DIRECTORY holds a whole set; of FILEs, those that are not given are taken from the running set. In the boot that tries them, mark-good keeps them; without it the boot after that starts those of before. --commit keeps the running ones without marking a slot good, for devices on which RAUC does that. --dir works on a boot partition that is mounted elsewhere.", (*call).bootUpdate},
+		{"factory-reset", "", 0, 0, "yes dry-run", false, "", "throw away what was written to the device, at the next boot",
+			"At the next boot, init empties the overlay partition, for both slots, and the data partition, but for config/system and config/ssh there, which are the identity of the device. Until then nothing changes, and removing /data/.minos-reset and /run/initramfs/overlay/.minos-reset takes it back. Without --yes it says what would go, and does nothing.", (*call).factoryReset},
 		{"report", "", 0, 0, "svg", true, "", "show the running boot step by step, and why earlier ones failed",
 			"Reads /run/minos/boot.json, and what failed boots left beside the boot state.", (*call).report},
 		{"first-boot-complete", "", 0, 0, "", false, "", "note that the first boot of this machine is complete",
@@ -76,6 +78,8 @@ func options() []option {
 		{"force", "", "mark good, or keep, what is degraded and on trial", func(c *call) any { return &c.force }},
 		{"commit", "", "keep the running boot files", func(c *call) any { return &c.commit }},
 		{"dir", "DIRECTORY", "the boot partition, mounted and writable", func(c *call) any { return &c.dir }},
+		{"yes", "", "do what cannot be undone", func(c *call) any { return &c.yes }},
+		{"dry-run", "", "say what would be done", func(c *call) any { return &c.dryRun }},
 		{"svg", "FILE", "draw the boot as a waterfall into FILE, - for standard output", func(c *call) any { return &c.svg }},
 	}
 }

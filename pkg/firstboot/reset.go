@@ -86,7 +86,7 @@ func (r Reset) String() string { return "reset " + r.What + " when that is asked
 func (r Reset) empty(env mount.Env) error {
 	k := env.Kernel
 	env.Say(fmt.Sprintf("%s is asked for: what is on %s is thrown away%s", r.Wish, r.What, r.but()))
-	doomed, err := r.doomed(k, "")
+	doomed, err := r.Doomed(k, "")
 	if err != nil {
 		return err
 	}
@@ -117,15 +117,15 @@ func (r Reset) but() string {
 	return ", but for " + strings.Join(r.Keep, ", ")
 }
 
-// victim is something that is thrown away.
-type victim struct {
-	path  string // from the partition's root
-	isDir bool
+// Victim is something that is thrown away.
+type Victim struct {
+	Path  string // from the partition's root
+	IsDir bool
 }
 
-// doomed lists what is thrown away below a directory: each name that is not
+// Doomed lists what is thrown away below a directory: each name that is not
 // kept, and has nothing below it that is. Directories come first.
-func (r Reset) doomed(k sys.Kernel, dir string) (doomed []victim, err error) {
+func (r Reset) Doomed(k sys.Kernel, dir string) (doomed []Victim, err error) {
 	names, err := k.ReadDir(path.Join(r.At, dir))
 	if err != nil {
 		return nil, err
@@ -141,20 +141,20 @@ func (r Reset) doomed(k sys.Kernel, dir string) (doomed []victim, err error) {
 		}
 		holdsKept := slices.ContainsFunc(r.Keep, func(kept string) bool { return strings.HasPrefix(kept, at+"/") })
 		if !holdsKept || !info.Mode.IsDir() {
-			doomed = append(doomed, victim{at, info.Mode.IsDir()})
+			doomed = append(doomed, Victim{at, info.Mode.IsDir()})
 			continue
 		}
-		below, err := r.doomed(k, at)
+		below, err := r.Doomed(k, at)
 		if err != nil {
 			return nil, err
 		}
 		doomed = append(doomed, below...)
 	}
-	slices.SortStableFunc(doomed, func(a, b victim) int {
+	slices.SortStableFunc(doomed, func(a, b Victim) int {
 		switch {
-		case a.isDir == b.isDir:
+		case a.IsDir == b.IsDir:
 			return 0
-		case a.isDir:
+		case a.IsDir:
 			return -1
 		}
 		return 1
@@ -164,11 +164,11 @@ func (r Reset) doomed(k sys.Kernel, dir string) (doomed []victim, err error) {
 
 // throwAway renames something into the trash. The first directory becomes the
 // trash: to make one needs space, and a full partition is a reason for a reset.
-func (r Reset) throwAway(k sys.Kernel, v victim) error {
-	name, trash := path.Join(r.At, v.path), path.Join(r.At, trashName)
+func (r Reset) throwAway(k sys.Kernel, v Victim) error {
+	name, trash := path.Join(r.At, v.Path), path.Join(r.At, trashName)
 	names, err := k.ReadDir(trash)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && v.isDir:
+	case errors.Is(err, fs.ErrNotExist) && v.IsDir:
 		return k.Rename(name, trash)
 	case errors.Is(err, fs.ErrNotExist):
 		err = k.Mkdir(trash, 0o700)

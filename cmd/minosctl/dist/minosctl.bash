@@ -7,13 +7,14 @@ _minosctl() {
 	--env) return ;;
 	esac
 	if [ "$COMP_CWORD" = 1 ]; then
-		words='status mark-good mark-bad set-primary boot-update report first-boot-complete ssh-keys rauc-backend completion man version help'
+		words='status mark-good mark-bad set-primary boot-update factory-reset report first-boot-complete ssh-keys rauc-backend completion man version help'
 	else case ${COMP_WORDS[1]} in
 	status) words='--device --image --env --json' ;;
 	mark-good) words='A B --device --image --env --force' ;;
 	mark-bad) words='A B --device --image --env' ;;
 	set-primary) words='A B --device --image --env' ;;
 	boot-update) words='--device --image --env --force --commit --dir' ;;
+	factory-reset) words='--yes --dry-run' ;;
 	report) words='--device --image --env --svg' ;;
 	first-boot-complete) words='' ;;
 	ssh-keys) words='' ;;
@@ -21,7 +22,7 @@ _minosctl() {
 	completion) words='bash' ;;
 	man) words='' ;;
 	version) words='' ;;
-	help) words='status mark-good mark-bad set-primary boot-update report first-boot-complete ssh-keys rauc-backend completion man version help' ;;
+	help) words='status mark-good mark-bad set-primary boot-update factory-reset report first-boot-complete ssh-keys rauc-backend completion man version help' ;;
 	esac; fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 	if [ "$COMP_CWORD" != 1 ] && [ "${COMP_WORDS[1]}" = boot-update ]; then
