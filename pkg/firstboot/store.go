@@ -42,15 +42,38 @@ func (t *intake) flush() {
 	jobs = t.each(jobs, t.readBack)
 	jobs = t.durable(t.each(jobs, t.rename))
 	t.stored += len(jobs)
+	t.take(jobs)
+}
+
+// take removes consumed files from the card. They stay open until their names
+// are durably gone: only then the FAT gives their clusters up. The other way
+// round, a cut could leave the name of a file of which a part is missing, which
+// the next boot would store over the whole one.
+func (t *intake) take(jobs []job) {
+	var held []io.Closer
 	for _, j := range jobs {
 		if j.rule.Policy != Consume {
 			continue
 		}
-		if err := t.k.Remove(path.Join(t.Card.At, j.from)); err != nil {
+		name := path.Join(t.Card.At, j.from)
+		file, err := t.k.OpenReader(name)
+		if err == nil {
+			held = append(held, file)
+			err = t.k.Remove(name)
+		}
+		if err != nil {
 			t.env.Say(fmt.Sprintf("%s was taken over and stays on the boot partition, so that it will be once more, ignoring: %v", j.from, err))
 			continue
 		}
 		t.removed++
+	}
+	if len(held) == 0 {
+		return
+	}
+	// An error is that of the sync at the end as well, which is told.
+	_ = t.k.SyncFS(t.Card.At)
+	for _, file := range held {
+		_ = file.Close()
 	}
 }
 

@@ -68,11 +68,13 @@ func (b *bench) started(disk string) (use, error) {
 func judgeFiles(before, after, now map[string]string, writing []string, started use) verdict {
 	for _, name := range slices.Sorted(maps.Keys(before)) {
 		content, ok := now[name]
+		next, stays := after[name]
 		switch {
 		case ok && content == before[name]:
 		case !slices.Contains(writing, name):
 			return judged(lost, "boot: %s, which nobody was writing, is there: %t, of %d bytes, want the %d it had", name, ok, len(content), len(before[name]))
-		case !ok || content != after[name]:
+		case !ok && !stays: // it was to go
+		case !ok || content != next:
 			return judged(lost, "boot: %s, which was being written, is there: %t, and neither the old nor the new one", name, ok)
 		}
 	}

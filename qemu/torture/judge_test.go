@@ -147,6 +147,20 @@ func TestJudgeFiles(t *testing.T) {
 			t.Errorf("%s: %v, want %s", name, got, test.want)
 		}
 	}
+	consumed := map[string]string{"other": "o", "third": "1"}
+	for name, test := range map[string]struct {
+		now  map[string]string
+		want class
+	}{
+		"still there": {map[string]string{"kernel": "k1", "other": "o", "third": "1"}, fine},
+		"gone":        {consumed, fine},
+		"by half":     {map[string]string{"kernel": "k", "other": "o", "third": "1"}, lost},
+		"and another": {map[string]string{"other": "o"}, lost},
+	} {
+		if got := judgeFiles(before, consumed, test.now, []string{"kernel"}, always); got.Class != test.want {
+			t.Errorf("a file that is removed, %s: %v, want %s", name, got, test.want)
+		}
+	}
 	for started, want := range map[use]class{always: lost, already: lost, notYet: fine} {
 		part := map[string]string{"kernel": "k1", "other": "o", "third": "1", "new": "hal"}
 		if got := judgeFiles(before, after, part, []string{"kernel", "new"}, started); got.Class != want {
