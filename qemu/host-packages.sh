@@ -38,6 +38,13 @@ if [ "${1:-}" = test ]; then
 	needed="$needed
 mkfs.erofs:erofs-utils
 mkfs.btrfs:btrfs-progs
+mkfs.xfs:xfsprogs
+mkfs.f2fs:f2fs-tools
+mkfs.exfat:exfatprogs
+mkfs.ntfs:ntfs-3g
+mkfs.nilfs2:nilfs-tools
+mkudffs:udftools
+mkfs.minix:util-linux
 cryptsetup:cryptsetup-bin
 xorriso:xorriso
 blkid:util-linux

@@ -32,33 +32,65 @@ func (e *NoToolError) Error() string {
 	return fmt.Sprintf("%s has no %s in %s", e.Toolbox, e.Tool, strings.Join(toolPath, ", "))
 }
 
-// Run runs a tool to its end, for at most limit. It sees the root filesystem
-// as its root, with /dev and /proc, and with a /run and a /tmp of its own; it
-// has no terminal. at is an empty place of the initramfs where all of that is
-// mounted meanwhile: mounts below the lower of an overlay, or those of a second
-// tool at the same time, are not to meet it. The error is a *NoToolError when
-// there is no such program.
+// Run runs a tool to its end, for at most limit, in a room of its own at at. The
+// error is a *NoToolError when there is no such program.
 func (b Toolbox) Run(env Env, at string, limit time.Duration, tool string, args ...string) (sys.Exit, error) {
-	command := func(program string) []string { return append([]string{program}, args...) }
-	environ := []string{"PATH=" + strings.Join(toolPath, ":"), "LC_ALL=C"}
-	if program, ok := findTool(env.Kernel, "/", tool); ok {
-		return env.Kernel.RunTool(sys.Tool{Root: "/", Argv: command(program), Env: environ, Limit: limit})
-	}
-	program, ok := findTool(env.Kernel, b.Root.Target, tool)
-	if !ok {
-		return sys.Exit{}, &NoToolError{tool, b.Name}
-	}
-	mounts := b.mounts(at)
-	done, err := applyAll(env, mounts)
+	room, err := b.Enter(env, at, "16m", tool)
 	if err != nil {
-		return sys.Exit{}, fmt.Errorf("%s of %s has no place to run: %w", tool, b.Name, err)
+		return sys.Exit{}, err
 	}
-	exit, err := env.Kernel.RunTool(sys.Tool{Root: at, Argv: command(program), Env: environ, Limit: limit})
-	for _, m := range slices.Backward(done) {
-		// What a tool that did not end still holds stays until the restart.
+	defer room.Leave(env)
+	return room.Run(env, limit, args...)
+}
+
+// Room is where one tool runs. It sees the root filesystem as its root, with
+// /dev and /proc, and with a /run and a /tmp of its own; it has no terminal.
+type Room struct {
+	Tmp     string   // what is the tool's /tmp, as init sees it
+	Environ []string // what the tool's environment has besides
+	root    string
+	program string // as the tool sees it
+	tmp     string // the same as Tmp, as the tool sees it
+	mounts  []Action
+}
+
+// Enter makes a room for a tool. at is an empty place of the initramfs where all
+// that the tool sees is mounted meanwhile: mounts below the lower of an overlay,
+// or those of a second tool at the same time, are not to meet it. memory is the
+// size of its /tmp, as tmpfs(5) writes it. The error is a *NoToolError when there
+// is no such program.
+func (b Toolbox) Enter(env Env, at, memory, tool string) (*Room, error) {
+	room := &Room{Tmp: path.Join(at, "tmp"), root: at, tmp: "/tmp"}
+	mounts := b.mounts(at, memory)
+	var ok bool
+	if room.program, ok = findTool(env.Kernel, "/", tool); ok {
+		room.root, room.tmp = "/", room.Tmp
+		mounts = []Action{Tmpfs(room.Tmp, memory)}
+	} else if room.program, ok = findTool(env.Kernel, b.Root.Target, tool); !ok {
+		return nil, &NoToolError{tool, b.Name}
+	}
+	var err error
+	if room.mounts, err = applyAll(env, mounts); err != nil {
+		return nil, fmt.Errorf("%s of %s has no place to run: %w", tool, b.Name, err)
+	}
+	return room, nil
+}
+
+// Seen is a name in the room's /tmp as the tool sees it.
+func (r *Room) Seen(name string) string { return path.Join(r.tmp, name) }
+
+// Run runs the tool to its end, for at most limit.
+func (r *Room) Run(env Env, limit time.Duration, args ...string) (sys.Exit, error) {
+	environ := append([]string{"PATH=" + strings.Join(toolPath, ":"), "LC_ALL=C"}, r.Environ...)
+	return env.Kernel.RunTool(sys.Tool{Root: r.root, Argv: append([]string{r.program}, args...), Env: environ, Limit: limit})
+}
+
+// Leave takes the room down. What a tool that did not end still holds stays
+// until the restart.
+func (r *Room) Leave(env Env) {
+	for _, m := range slices.Backward(r.mounts) {
 		_ = m.Undo(env)
 	}
-	return exit, err
 }
 
 // findTool looks for a program below a root. Its path is as the program sees
@@ -75,7 +107,7 @@ func findTool(k sys.Kernel, root, tool string) (string, bool) {
 
 // mounts are what a tool sees. The root filesystem is mounted a second time,
 // which costs nothing: the kernel has it open.
-func (b Toolbox) mounts(at string) []Action {
+func (b Toolbox) mounts(at, memory string) []Action {
 	root := b.Root
 	root.Target = at
 	kernels := sys.NoSuid | sys.NoExec
@@ -84,6 +116,6 @@ func (b Toolbox) mounts(at string) []Action {
 		Mount{Source: "devtmpfs", Target: path.Join(at, "dev"), FSType: "devtmpfs", Flags: kernels},
 		Mount{Source: "proc", Target: path.Join(at, "proc"), FSType: "proc", Flags: kernels | sys.NoDev},
 		Tmpfs(path.Join(at, "run"), "16m"),
-		Tmpfs(path.Join(at, "tmp"), "16m"),
+		Tmpfs(path.Join(at, "tmp"), memory),
 	}
 }

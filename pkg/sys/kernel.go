@@ -83,6 +83,10 @@ type Files interface {
 	// the kernel log wants it.
 	OpenWriter(path string) (io.WriteCloser, error)
 	Mkdir(path string, perm fs.FileMode) error
+	// MakeSparse makes a file of size bytes that are all a hole.
+	MakeSparse(path string, size int64) error
+	// OpenSparse opens a file that may have holes, for reading.
+	OpenSparse(path string) (SparseFile, error)
 	// Rename replaces to, as rename(2) does.
 	Rename(from, to string) error
 	// Remove removes a file or an empty directory.
@@ -206,6 +210,15 @@ type Disk interface {
 	// ResizePartition tells the kernel that a partition, which may be mounted,
 	// has these bytes of the disk now. The start is the one it has already.
 	ResizePartition(number int, start, size int64) error
+}
+
+// SparseFile is an open file with holes: ranges that read as zeros and that
+// nobody has written.
+type SparseFile interface {
+	Device
+	// NextData is the first range at or behind from that was written, to its end.
+	// The error is io.EOF when there is none.
+	NextData(from int64) (start, end int64, err error)
 }
 
 // Uevents is the stream of the kernel's device events.

@@ -3,6 +3,7 @@ package sys
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -326,4 +327,39 @@ func TestRunTool(t *testing.T) {
 			t.Errorf("error %v, want that of the signal", err)
 		}
 	})
+}
+
+func TestSparse(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "sparse")
+	const size = 1 << 40
+	if err := (Linux{}).MakeSparse(file, size); err != nil {
+		t.Fatal(err)
+	}
+	if err := (Linux{}).MakeSparse(file, size); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("made a second time: %v", err)
+	}
+	f, err := os.OpenFile(file, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	const at = 3 << 30
+	if _, err := f.WriteAt(make([]byte, 4096), at); err != nil { // zeros are data too
+		t.Fatal(err)
+	}
+	s, err := Linux{}.OpenSparse(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if n, err := s.Size(); n != size || err != nil {
+		t.Errorf("%d bytes, %v, want %d", n, err, int64(size))
+	}
+	start, end, err := s.NextData(0)
+	if start > at || start < at-1<<20 || end < at+4096 || end > at+1<<20 || err != nil {
+		t.Errorf("data from %d to %d, %v, want that at %d", start, end, err, at)
+	}
+	if _, _, err := s.NextData(end); err != io.EOF {
+		t.Errorf("behind the data: %v, want the end", err)
+	}
 }

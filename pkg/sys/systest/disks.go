@@ -45,6 +45,8 @@ type Part struct {
 	Raw    []byte   // what is at its start where there is no filesystem
 
 	root    *node            // what has become of Files, over several machines
+	uuid    string           // of the ext4 written to Raw that root belongs to
+	made    int              // how many such there have been
 	sectors map[int64][]byte // what has become of Raw, where it was written
 	log     journal
 	fs      *filesystem // on this machine
@@ -231,11 +233,14 @@ func (k *Kernel) OpenDevice(path string) (sys.Device, error) {
 	if p.FS == "" {
 		return device{k, p, path}, nil
 	}
-	return image{superblock(p)}, nil
+	return image{superblock(p), p.Size}, nil
 }
 
 // image is the start of a filesystem, as a probe reads it.
-type image struct{ data []byte }
+type image struct {
+	data []byte
+	size int64
+}
 
 func (i image) ReadAt(b []byte, off int64) (int, error) {
 	if off >= int64(len(i.data)) {
@@ -248,5 +253,5 @@ func (i image) ReadAt(b []byte, off int64) (int, error) {
 	return n, nil
 }
 
-func (i image) Size() (int64, error) { return int64(len(i.data)), nil }
+func (i image) Size() (int64, error) { return i.size, nil }
 func (i image) Close() error         { return nil }

@@ -70,14 +70,24 @@ func (k *Kernel) open(m sys.MountRequest) (*filesystem, error) {
 	if part == nil {
 		return nil, unix.ENOENT
 	}
-	if part.FS != m.FSType {
+	written := part.ext4UUID()
+	switch {
+	case part.FS == "" && m.FSType == "ext4" && written != "":
+		if written != part.uuid { // a new filesystem
+			part.uuid, part.root, part.fs = written, newDir(0o755), nil
+			part.made++
+		}
+		if m.Flags&sys.ReadOnly == 0 {
+			part.countMount()
+		}
+	case part.FS != m.FSType:
 		return nil, unix.EINVAL // bad superblock
 	}
 	if part.root == nil {
 		part.root = makeTree(part.Files)
 	}
 	if part.fs == nil {
-		part.fs = k.newFilesystem(part.FS, part.root)
+		part.fs = k.newFilesystem(m.FSType, part.root)
 		part.fs.log = &part.log
 		if part.Full {
 			part.fs.free = 0

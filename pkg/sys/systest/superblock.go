@@ -11,7 +11,7 @@ func superblock(p *Part) []byte {
 	b := make([]byte, 128<<10)
 	switch p.FS {
 	case "ext4":
-		putExt4(b[1024:], p.Label)
+		putExt4(b[1024:], p.Label, p.Size)
 		if p.Errors {
 			b[1024+58] |= 2 // s_state: errors detected
 		}
@@ -26,18 +26,18 @@ func superblock(p *Part) []byte {
 var le = binary.LittleEndian
 
 // putExt4 writes a struct ext4_super_block (fs/ext4/ext4.h).
-func putExt4(sb []byte, label string) {
-	le.PutUint32(sb[0:], 4096)    // s_inodes_count
-	le.PutUint32(sb[4:], 16384)   // s_blocks_count_lo
-	le.PutUint32(sb[24:], 2)      // s_log_block_size: 4 KiB
-	le.PutUint32(sb[32:], 32768)  // s_blocks_per_group
-	le.PutUint32(sb[40:], 4096)   // s_inodes_per_group
-	le.PutUint16(sb[56:], 0xEF53) // s_magic
-	le.PutUint16(sb[58:], 1)      // s_state: valid
-	le.PutUint32(sb[76:], 1)      // s_rev_level: dynamic
-	le.PutUint16(sb[88:], 256)    // s_inode_size
-	le.PutUint32(sb[92:], 0x4)    // s_feature_compat: has_journal
-	le.PutUint32(sb[96:], 0x40)   // s_feature_incompat: extents
+func putExt4(sb []byte, label string, size int64) {
+	le.PutUint32(sb[0:], 4096)              // s_inodes_count
+	le.PutUint32(sb[4:], uint32(size/4096)) // s_blocks_count_lo
+	le.PutUint32(sb[24:], 2)                // s_log_block_size: 4 KiB
+	le.PutUint32(sb[32:], 32768)            // s_blocks_per_group
+	le.PutUint32(sb[40:], 4096)             // s_inodes_per_group
+	le.PutUint16(sb[56:], 0xEF53)           // s_magic
+	le.PutUint16(sb[58:], 1)                // s_state: valid
+	le.PutUint32(sb[76:], 1)                // s_rev_level: dynamic
+	le.PutUint16(sb[88:], 256)              // s_inode_size
+	le.PutUint32(sb[92:], 0x4)              // s_feature_compat: has_journal
+	le.PutUint32(sb[96:], 0x40)             // s_feature_incompat: extents
 	copy(sb[104:120], "minos-test-uuid.")
 	copy(sb[120:136], label)
 }

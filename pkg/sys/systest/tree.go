@@ -15,7 +15,8 @@ import (
 type node struct {
 	mode    fs.FileMode
 	data    []byte
-	target  string // of a symbolic link
+	sparse  *sparse // instead of data, in a file with holes
+	target  string  // of a symbolic link
 	entries map[string]*node
 }
 
