@@ -93,7 +93,10 @@ func file(name string, content []byte, perm uint64) cpio.Record {
 // skeleton is what both images have besides init and modules.
 func skeleton(variant, version string, config []byte) []cpio.Record {
 	var records []cpio.Record
-	for _, dir := range []string{"dev", "etc", "lib", "proc", "run", "sys", "sysroot"} {
+	for _, dir := range []string{"dev", "etc", "lib", "proc", "run", "sys", "sysroot",
+		// The way out, with the places that systemd wants to mount at. It has to
+		// find them: it makes the initramfs read-only before it gets there.
+		"exitrd", "exitrd/dev", "exitrd/oldroot", "exitrd/proc", "exitrd/run", "exitrd/sys"} {
 		records = append(records, cpio.Directory(dir, 0o755))
 	}
 	// os-release(5); systemd and others tell by this file's name that they are

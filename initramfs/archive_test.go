@@ -47,6 +47,12 @@ dev/null
 etc
 etc/initrd-release
 etc/minos.conf
+exitrd
+exitrd/dev
+exitrd/oldroot
+exitrd/proc
+exitrd/run
+exitrd/sys
 init
 lib
 lib/modules

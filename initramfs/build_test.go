@@ -99,7 +99,8 @@ func TestReleaseImage(t *testing.T) {
 	out := runBuilder(t, "-release-only", "-modules", modules, "-sets", "virtio", "-extra", "overlay", "-config", conf)
 	records := readImage(t, filepath.Join(out, "initramfs.cpio.lz4"))
 	want := []string{
-		"dev", "dev/console", "dev/null", "etc", "etc/initrd-release", "etc/minos.conf", "init",
+		"dev", "dev/console", "dev/null", "etc", "etc/initrd-release", "etc/minos.conf",
+		"exitrd", "exitrd/dev", "exitrd/oldroot", "exitrd/proc", "exitrd/run", "exitrd/sys", "init",
 		"lib", "lib/modules", "lib/modules/" + testRelease,
 		"lib/modules/" + testRelease + "/minos.modules", "lib/modules/" + testRelease + "/overlay.ko",
 		"proc", "run", "sys", "sysroot",

@@ -124,13 +124,13 @@ func TestDebugImageShells(t *testing.T) {
 	} {
 		t.Run(test.word, func(t *testing.T) {
 			t.Parallel()
-			r := boot(t, Case{Debug: true, Append: []string{"rauc.slot=B", test.word}, Drive: func(t *testing.T, vm *VM) {
+			r := boot(t, Case{Debug: true, Append: []string{"rauc.slot=B", test.word, "stub.end=exitrd:poweroff"}, Drive: func(t *testing.T, vm *VM) {
 				for _, s := range test.stages {
 					atShell(t, vm, "a shell before the boot goes on ("+s.name+")", s.command, s.answer)
 				}
 			}})
 			r.handedOver(t)
-			shows(t, r.Console, "minos: minos-init (debug image) ", "minos: OK ")
+			shows(t, r.Console, "minos: minos-init (debug image) ", "minos: OK ", "minos: shut down: 5 of 5 filesystems unmounted")
 			if n := strings.Count(r.Console, "a shell before"); n != len(test.stages) {
 				t.Errorf("there were %d shells, want %d", n, len(test.stages))
 			}

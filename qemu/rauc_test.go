@@ -79,7 +79,8 @@ func newDebianCard(t *testing.T, gpt bool, bundles ...string) *DebianCard {
 }
 
 // Session boots the card into a shell, lets use work there, and ends with what
-// use sends last. The machine has to end as wanted.
+// use sends last. The machine has to end as wanted, and to leave nothing that the
+// next boot has to recover.
 func (c *DebianCard) Session(want Ending, last string, use func(Terminal)) {
 	c.t.Helper()
 	r := runMachine(c.t, c.powered(), func(t *testing.T, vm *VM) {
@@ -94,6 +95,8 @@ func (c *DebianCard) Session(want Ending, last string, use func(Terminal)) {
 	if r.Ending != want {
 		c.t.Errorf("the machine ended with %s, want %s", r.Ending, want)
 	}
+	lacks(c.t, r.Console, "recovery complete", "orphan cleanup")
+	cleanOnDisk(c.t, c.disk, c.image)
 }
 
 // minosctl is the tool that was built with the initramfs.

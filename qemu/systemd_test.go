@@ -1,6 +1,7 @@
 package qemu
 
 import (
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -100,10 +101,15 @@ func TestDebianWithoutInitramfs(t *testing.T) {
 }
 
 // TestDebian boots the real thing with our init: nothing may differ from a boot
-// without an initramfs but what the layout is for.
+// without an initramfs but what the layout is for. And it is whole when it has
+// gone.
 func TestDebian(t *testing.T) {
+	image := filepath.Join(t.TempDir(), "disk.img")
+	if err := CopyImage(image, machines(t).demo); err != nil {
+		t.Fatal(err)
+	}
 	r := boot(t, Case{
-		Image: machines(t).demo, Append: []string{"rauc.slot=B", "panic=-1"}, Within: loginDeadline,
+		Image: image, Change: keep, Append: []string{"rauc.slot=B", "panic=-1"}, Within: loginDeadline,
 		Drive: func(t *testing.T, vm *VM) {
 			term := login(t, vm)
 			t.Logf("the shell was there after %s", time.Since(vm.Started).Round(time.Second))
@@ -117,6 +123,10 @@ func TestDebian(t *testing.T) {
 	if r.Ending != PowerOff {
 		t.Errorf("the machine ended with %s, want %s", r.Ending, PowerOff)
 	}
+	shows(t, r.Console, "minos: shut down: 5 of 5 filesystems unmounted, took=")
+	_, after, _ := strings.Cut(r.Console, "Returning to initrd")
+	lacks(t, after, "ignoring")
+	cleanOnDisk(t, DebianDisk(machines(t).debian), image)
 }
 
 // checkDebian compares what commands say with regular expressions, each for all

@@ -22,9 +22,9 @@ func linkProgram(k sys.Kernel, name string) error {
 	return k.Symlink("init", name)
 }
 
-// isExitrd tells whether this process was started as the way out. The name does
-// not say so here; but no initramfs has the link.
-func isExitrd(k sys.Kernel, _ string) bool {
-	_, err := k.Lstat("/" + exitrdName)
+// isExitrd tells whether this process was started as the way out. Its name does
+// not say so here; but beside it there is the link, which no initramfs has.
+func isExitrd(k sys.Kernel, program string) bool {
+	_, err := k.Lstat(path.Join(path.Dir(program), exitrdName))
 	return err == nil
 }

@@ -38,6 +38,9 @@ func runExitrd(m machine) {
 		if wish.problem != nil {
 			log.Warn("%v", wish.problem)
 		}
+		if err := enterExitrd(k); err != nil {
+			log.Warn("the root cannot be left, and stays mounted, ignoring: %v", err)
+		}
 		return takeDown(k, log, wish)
 	})
 	if err != nil {

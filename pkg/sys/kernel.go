@@ -128,6 +128,9 @@ type Mounts interface {
 	// EnterRoot makes newRoot, which is a mount point, the root of this process
 	// by moving the mount over /.
 	EnterRoot(newRoot string) error
+	// PivotRoot makes newRoot, which is a mount point, the root of this process
+	// and of all that had the same, and leaves the old root at putOld in it.
+	PivotRoot(newRoot, putOld string) error
 }
 
 // Processes is what becomes of this process and of others.

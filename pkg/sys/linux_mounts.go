@@ -261,6 +261,17 @@ func (Linux) EnterRoot(newRoot string) error {
 	return nil
 }
 
+// PivotRoot implements Mounts.
+func (Linux) PivotRoot(newRoot, putOld string) error {
+	if err := unix.PivotRoot(newRoot, putOld); err != nil {
+		return fmt.Errorf("make %s the root, and the old one %s: %w", newRoot, putOld, err)
+	}
+	if err := unix.Chdir("/"); err != nil {
+		return &fs.PathError{Op: "chdir", Path: "/", Err: err}
+	}
+	return nil
+}
+
 // tree is an open directory.
 type tree struct {
 	fd   int

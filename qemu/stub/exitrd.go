@@ -18,21 +18,18 @@ func enterExitrd(word string) error {
 	if err := unix.Access(root+"/shutdown", unix.X_OK); err != nil {
 		return fmt.Errorf("access: %w", err)
 	}
+	// What systemd could not unmount it made read-only first.
+	if err := unix.Mount("", root, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		return fmt.Errorf("remount: %w", err)
+	}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("private: %w", err)
 	}
 	for _, m := range []struct {
 		dir   string
 		flags uintptr
-	}{{"oldroot", 0}, {"dev", unix.MS_BIND | unix.MS_REC}, {"sys", unix.MS_BIND | unix.MS_REC}, {"proc", unix.MS_BIND | unix.MS_REC}, {"run", unix.MS_BIND}} {
-		to := filepath.Join(root, m.dir)
-		if err := os.Mkdir(to, 0o755); err != nil {
-			return err
-		}
-		if m.flags == 0 {
-			continue
-		}
-		if err := unix.Mount("/"+m.dir, to, "", m.flags, ""); err != nil {
+	}{{"dev", unix.MS_BIND | unix.MS_REC}, {"sys", unix.MS_BIND | unix.MS_REC}, {"proc", unix.MS_BIND | unix.MS_REC}, {"run", unix.MS_BIND}} {
+		if err := unix.Mount("/"+m.dir, filepath.Join(root, m.dir), "", m.flags, ""); err != nil {
 			return fmt.Errorf("bind %s: %w", m.dir, err)
 		}
 	}

@@ -9,6 +9,7 @@
 //	stub.do=VERB:ARG,VERB:ARG…   what to do, see verbs; %2C and %20 for a comma and a space
 //	stub.end=poweroff|reboot|hang
 //	stub.end=exitrd:WORD         goes the way out as systemd does, with this word
+//	stub.end=become:WORD         becomes /run/initramfs/shutdown, and nothing else
 package main
 
 import (
@@ -55,6 +56,10 @@ func main() {
 func end(how string) {
 	if word, ok := strings.CutPrefix(how, "exitrd:"); ok {
 		fmt.Printf("STUB way out: %v\n", enterExitrd(word))
+	}
+	if word, ok := strings.CutPrefix(how, "become:"); ok {
+		const program = "/run/initramfs/shutdown"
+		fmt.Printf("STUB way out: %v\n", unix.Exec(program, []string{program, word}, os.Environ()))
 	}
 	switch how {
 	case "hang":

@@ -68,7 +68,7 @@ func New(cmdline string, initramfs ...string) *Kernel {
 		dev:   makeTree([]string{"console=", "kmsg=", "null="}),
 	}
 	k.addFilesystems("proc", "sysfs", "devtmpfs", "tmpfs", "ext4", "overlay", "squashfs", "vfat", "erofs")
-	root := makeTree(append([]string{"dev/null=", "proc/", "sys/", "run/", "etc/initrd-release=ID=minos-init\n"}, initramfs...))
+	root := makeTree(append([]string{"dev/null=", "proc/", "sys/", "run/", "exitrd/dev/", "exitrd/oldroot/", "exitrd/proc/", "exitrd/run/", "exitrd/sys/", "etc/initrd-release=ID=minos-init\n"}, initramfs...))
 	k.mounts = []*mountpoint{{at: "/", source: "rootfs", fs: k.newFilesystem("ramfs", root)}}
 	return k
 }

@@ -2,6 +2,7 @@ package systest
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/minos-os/minos-init/pkg/sys"
@@ -228,6 +229,10 @@ func (k *Kernel) Unmount(name string) error {
 	defer k.mu.Unlock()
 	if err := k.effect("unmount %s", name); err != nil {
 		return failed("unmount", name, err)
+	}
+	on := func(m *mountpoint) bool { return strings.HasPrefix(m.at, name+"/") }
+	if slices.ContainsFunc(k.mounts, on) {
+		return failed("unmount", name, unix.EBUSY)
 	}
 	for i := len(k.mounts) - 1; i > 0; i-- {
 		if k.mounts[i].at == name {
