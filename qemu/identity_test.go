@@ -1,0 +1,124 @@
+package qemu
+
+import (
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// systemdStubDisk is the stub disk with a stub that init takes for systemd, and
+// the unit that would tell of a first boot.
+func systemdStubDisk(stub string) Disk {
+	disk := StubDisk(stub)
+	tree := Tree{}.With(Dir("usr"), Dir("usr/lib"), Dir("usr/lib/systemd"), Dir("usr/lib/systemd/system"), Dir("etc"), Dir("sbin"),
+		File{Name: "usr/lib/systemd/systemd", Mode: 0o755, From: stub}, Link("sbin/init", "/usr/lib/systemd/systemd"),
+		Text("usr/lib/systemd/system/minos-first-boot-complete.service", ""), Text("etc/machine-id", ""))
+	disk.RootFSA, disk.RootFSB = rootfs(24, tree, "A"), rootfs(24, tree, "B")
+	return disk
+}
+
+// Layouts 1.7, statement 6, on a kernel: one machine-id for both slots and every
+// boot, given to systemd as a credential until the first boot is complete.
+func TestStatement1_7_6_OneMachineIDInBothSlots(t *testing.T) {
+	t.Parallel()
+	image := filepath.Join(t.TempDir(), "disk.img")
+	if err := systemdStubDisk(machines(t).stub).Write(image); err != nil {
+		t.Fatal(err)
+	}
+	const (
+		directory   = "stat:/run/credentials/@initrd"
+		file        = directory + "/system.machine_id"
+		etc, stored = "read:/etc/machine-id", "read:/data/config/system/machine-id"
+		mode        = "stat:/etc/machine-id"
+		credential  = "read:/run/credentials/@initrd/system.machine_id"
+	)
+	start := func(slot string, more ...string) Result {
+		r := boot(t, Case{Image: image, Change: keep, Append: []string{"rauc.slot=" + slot}, Do: append([]string{etc, mode, stored, credential}, more...)})
+		if report := r.handedOver(t); report.Degraded {
+			t.Errorf("the boot of slot %s is degraded: %q", slot, report.DegradedReasons)
+		}
+		return r
+	}
+	first := start("A", directory, file)
+	id := strings.Trim(first.result(t, credential), `"`)
+	// A UUID of version 4, RFC 9562.
+	if !regexp.MustCompile(`^[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}$`).MatchString(id) {
+		t.Fatalf("the machine-id is %q", id)
+	}
+	check := func(name string, r Result, want map[string]string) {
+		t.Helper()
+		want[mode], want[stored] = "mode=100444 uid=0 gid=0 ", `"`+id+`\n"`
+		for verb, result := range want {
+			if got := r.result(t, verb); !strings.HasPrefix(got, result) {
+				t.Errorf("%s: %s says %s, want %s", name, verb, got, result)
+			}
+		}
+	}
+	const uninitialized = `"uninitialized\n"`
+	check("the first boot", first, map[string]string{
+		etc: uninitialized, credential: `"` + id + `"`, directory: "mode=40700 uid=0 gid=0 ", file: "mode=100400 uid=0 gid=0 ",
+	})
+	// No boot has told that it is complete, so the next is a first one as well.
+	check("in the other slot", start("B", "write:/data/config/system/first-boot-complete="+id), map[string]string{
+		etc: uninitialized, credential: `"` + id + `"`,
+	})
+	for _, slot := range []string{"B", "A"} {
+		check("afterwards, in "+slot, start(slot), map[string]string{etc: `"` + id + `\n"`, credential: "ENOENT"})
+	}
+}
+
+// TestDebianKeepsItsIdentity is the story with systemd: the first boot runs under
+// the id of /data from its first line on, and the other slot is the same machine
+// for systemd, its journal and SSH.
+func TestDebianKeepsItsIdentity(t *testing.T) {
+	suite := machines(t)
+	image := filepath.Join(t.TempDir(), "disk.img")
+	err := CopyImage(image, suite.demo)
+	if err == nil {
+		err = minosctl(t).Install(debianDisk(suite.debian, false), image)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	session := func(slot string, use func(Terminal)) {
+		r := boot(t, Case{
+			Image: image, Change: keep, Append: append(sessionWords(), "rauc.slot="+slot), Within: loginDeadline,
+			Drive: func(t *testing.T, vm *VM) {
+				term := login(t, vm)
+				t.Logf("the shell was there after %s", time.Since(vm.Started).Round(time.Second))
+				term.says("systemctl is-system-running --wait", "running")
+				term.says("cmp /etc/machine-id /data/config/system/machine-id", "")
+				term.says("stat -c %a /etc/machine-id /data/config/system/machine-id", "444\n444")
+				// Each id that something was journalled under has a directory.
+				term.says("ls /run/log/journal | cmp - /etc/machine-id", "")
+				term.says("systemctl is-active minos-first-boot-complete.service minos-ssh-keys.service", map[string]string{"A": "active\nactive", "B": "inactive\nactive"}[slot])
+				term.says("cmp /data/config/system/first-boot-complete /etc/machine-id", "")
+				term.says("systemctl start ssh && systemctl is-active ssh", "active")
+				use(term)
+				if err := vm.Send("poweroff\n"); err != nil {
+					t.Fatal(err)
+				}
+			},
+		})
+		if r.Ending != PowerOff {
+			t.Errorf("the machine ended with %s, want %s", r.Ending, PowerOff)
+		}
+	}
+	const serve = "ssh-keyscan -t ed25519,ecdsa 127.0.0.1 2>/dev/null | sort"
+	var id, keys string
+	session("A", func(term Terminal) {
+		term.says("journalctl -b -o cat _PID=1 | grep -c -e '^Detected first boot' -e '^Initializing machine ID from credential'", "2")
+		id, _ = term.Run("cat /etc/machine-id")
+		keys, _ = term.Run(serve)
+		if strings.Count(keys, "\n") != 1 {
+			t.Errorf("sshd serves %q, want a key of each of two types", keys)
+		}
+	})
+	session("B", func(term Terminal) {
+		term.says("journalctl -b -o cat _PID=1 | grep -c '^Detected first boot'", "0")
+		term.says("cat /etc/machine-id", id)
+		term.says(serve, regexp.QuoteMeta(keys))
+	})
+}
