@@ -2,6 +2,7 @@ package main
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -283,6 +284,7 @@ func TestAnyOrderLeadsToTheSameRoot(t *testing.T) {
 		for _, place := range []string{"/", "/data", "/boot/firmware", "/run", "/run/initramfs/rootfs", "/run/initramfs/overlay", "/proc", "/sys", "/dev"} {
 			at[place] = k.MountedAt(place)
 		}
+		at["identity"] = fmt.Sprintf("%+v", identityAfter(k))
 		return at
 	}
 	want := ends(mount.InOrder)
