@@ -63,6 +63,8 @@ type call struct {
 	dryRun bool
 	dir    string // of the boot partition
 	svg    string
+	card   string // its size
+	data   string // which partition that is
 	stdout io.Writer
 	stderr io.Writer
 }

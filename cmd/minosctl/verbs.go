@@ -43,6 +43,8 @@ func verbs() []verb {
 			"For minos-first-boot-complete.service. Until then init makes each boot a first one for systemd, so that one that was cut off is done again. Everything is written to the disks first.", (*call).firstBootComplete},
 		{"ssh-keys", "", 0, 0, "", false, "", "keep the SSH host keys on /data, for both slots",
 			"For minos-ssh-keys.service, before the SSH server. Makes what is missing in /data/config/ssh, ed25519 first, with ssh-keygen or dropbearkey of the running system; keys that an earlier boot has made in this slot are taken over. Then the keys in /etc/ssh or /etc/dropbear are made the same.", (*call).sshKeys},
+		{"first-boot", "DISK", 1, 1, "card data", false, "", "say what the first boot of a card would do, and why",
+			"DISK is the image of a disk, or a card in a reader. Judges the data partition as init does: what it holds, how far it can grow, whether it is formatted. Reads, and writes nothing. With --card an image is judged as if it were on a larger card.", (*call).firstBoot},
 		{raucVerb, "get-primary|get-current|set-primary SLOT|get-state SLOT|set-state SLOT good|bad", 1, 3, "", true, "get-primary get-current set-primary get-state set-state", "be RAUC's custom bootloader backend",
 			"For boots in which init picked the slot, which RAUC cannot see on the kernel command line. RAUC gives its backend no word of ours: point bootloader-custom-backend at a link to minosctl that is called rauc-backend.", (*call).rauc},
 		{"completion", "bash", 1, 1, "", false, "bash", "print the completion for a shell", "", (*call).completion},
@@ -80,6 +82,8 @@ func options() []option {
 		{"dir", "DIRECTORY", "the boot partition, mounted and writable", func(c *call) any { return &c.dir }},
 		{"yes", "", "do what cannot be undone", func(c *call) any { return &c.yes }},
 		{"dry-run", "", "say what would be done", func(c *call) any { return &c.dryRun }},
+		{"card", "SIZE", "the size of the card that the image is written to, for example 32G", func(c *call) any { return &c.card }},
+		{"data", "NAME|NUMBER", "the data partition, where it is neither called data nor has the number 4", func(c *call) any { return &c.data }},
 		{"svg", "FILE", "draw the boot as a waterfall into FILE, - for standard output", func(c *call) any { return &c.svg }},
 	}
 }
