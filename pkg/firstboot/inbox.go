@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/minos-os/minos-init/pkg/mount"
 	"github.com/minos-os/minos-init/pkg/sys"
@@ -31,9 +32,13 @@ const (
 	maxEntries = 100_000
 )
 
+// maxTime is how long a boot takes files over. A FAT finds a name by reading
+// those before it, so a directory of many thousands is slow beyond measure.
+const maxTime = 5 * time.Minute
+
 // Apply implements mount.Action.
 func (i Inbox) Apply(env mount.Env) error {
-	run := &intake{Inbox: i, env: env, k: env.Kernel}
+	run := &intake{Inbox: i, env: env, k: env.Kernel, deadline: env.Kernel.Now() + maxTime}
 	for _, rule := range i.Rules {
 		source, err := i.Card.find(env.Kernel, rule.Source)
 		if err != nil {
@@ -57,13 +62,14 @@ type intake struct {
 	env mount.Env
 	k   sys.Kernel
 
-	entries int   // that were looked at
-	waiting []job // to be stored together
-	bytes   int64 // of them
-	buffer  []byte
-	stored  int
-	removed int
-	failed  int
+	deadline time.Duration
+	entries  int   // that were looked at
+	waiting  []job // to be stored together
+	bytes    int64 // of them
+	buffer   []byte
+	stored   int
+	removed  int
+	failed   int
 
 	staging bool     // the directory for what waits is there
 	open    bool     // the card is writable
@@ -170,6 +176,10 @@ func (t *intake) entry(rule Rule, from, to string, targets dirOnData, depth int)
 func (t *intake) count(name string) error {
 	if t.entries++; t.entries > maxEntries {
 		t.halted = fmt.Errorf("there are more than %d files", maxEntries)
+		return t.halted
+	}
+	if t.k.Now() > t.deadline {
+		t.halted = fmt.Errorf("it has taken %v so far; the next boot goes on", maxTime)
 		return t.halted
 	}
 	return checkName(name)

@@ -3,6 +3,9 @@ package firstboot
 import (
 	"io/fs"
 	"testing"
+	"time"
+
+	"github.com/minos-os/minos-init/pkg/sys/systest"
 )
 
 func TestPolicies(t *testing.T) {
@@ -123,6 +126,27 @@ func TestJudgeWish(t *testing.T) {
 		}
 		if reason != c.reason {
 			t.Errorf("%q for %q: %q, want %q", c.said, c.label, reason, c.reason)
+		}
+	}
+}
+
+// What takes too long, or has no end, is stopped.
+func TestCountStops(t *testing.T) {
+	for _, c := range []struct {
+		run  intake
+		want string
+	}{
+		{intake{deadline: time.Second}, ""},
+		{intake{deadline: -time.Second}, "it has taken 5m0s so far; the next boot goes on"},
+		{intake{deadline: time.Second, entries: maxEntries}, "there are more than 100000 files"},
+	} {
+		c.run.k = systest.New("")
+		reason := ""
+		if err := c.run.count("name"); err != nil {
+			reason = err.Error()
+		}
+		if reason != c.want || (c.run.halted != nil) != (c.want != "") {
+			t.Errorf("%q, halted %v; want %q", reason, c.run.halted, c.want)
 		}
 	}
 }
