@@ -324,11 +324,11 @@ func TestPowerCutAtEveryCallOfTheInbox(t *testing.T) {
 		name, words string
 		disk        func() *systest.Disk
 		target      string   // on data
-		contents    []string // that it may have after a cut; "" stands for none
+		contents    []string // that it may have after a cut
 	}{
 		{"if-absent", "", func() *systest.Disk {
 			return cardAnd([]string{"config/wpa_supplicant.conf=" + long}, nil)
-		}, "config/wifi/wpa_supplicant.conf", []string{"", long}},
+		}, "config/wifi/wpa_supplicant.conf", []string{"nothing", long}},
 		{"append-unique", "minos.inbox=keys:ssh/keys:append-unique", func() *systest.Disk {
 			return cardAnd([]string{"keys=one\ntwo"}, []string{"ssh/keys=two\n"})
 		}, "ssh/keys", []string{"two\n", "two\none\n"}},
@@ -402,5 +402,5 @@ func contentIn(files []string, name string) string {
 			return content
 		}
 	}
-	return ""
+	return "nothing"
 }
