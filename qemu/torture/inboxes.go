@@ -50,11 +50,11 @@ func inboxScenarios() []scenario {
 	}
 }
 
-// onCard puts files on the boot partition, in place of those of the stub disk.
+// onCard puts files on the boot partition, beside one that nobody touches.
 func onCard(files ...qemu.File) step {
 	return step{install: "boot", from: func(p parts) qemu.Disk {
 		d := qemu.StubDisk(p.stub)
-		d.Boot.Content = qemu.FAT{Label: "bootfs", ID: d.ID, Files: files}
+		d.Boot.Content = qemu.FAT{Label: "bootfs", ID: d.ID, Files: append(files, qemu.Text("README.txt", "Stays.\r\n"))}
 		return d
 	}}
 }
