@@ -113,16 +113,33 @@ func TestWayOutWithEveryEffectFailing(t *testing.T) {
 	}
 }
 
-// panicking is a kernel whose unmount has a fault.
-type panicking struct{ *systest.Kernel }
+// panicking is a kernel on which one call shows a fault of init.
+type panicking struct {
+	*systest.Kernel
+	call string
+}
 
-func (panicking) Unmount(string) error { panic("out of range") }
+func (p panicking) Unmount(at string) error {
+	if p.call == "unmount" {
+		panic("out of range")
+	}
+	return p.Kernel.Unmount(at)
+}
+
+func (p panicking) ReadFile(name string) ([]byte, error) {
+	if p.call == "mountinfo" && strings.HasSuffix(name, p.call) {
+		panic("out of range")
+	}
+	return p.Kernel.ReadFile(name)
+}
 
 func TestWayOutAfterAPanic(t *testing.T) {
-	k, _ := goingDown(t)
-	runExitrd(machine{kernel: panicking{k}, args: []string{"halt"}})
-	if k.Ended() != "halt" || !strings.Contains(k.Trace(), "panic: out of range") {
-		t.Errorf("the machine ended with %q, want halt:\n%s", k.Ended(), k.Trace())
+	for _, call := range []string{"unmount", "mountinfo"} {
+		k, _ := goingDown(t)
+		runExitrd(machine{kernel: panicking{k, call}, args: []string{"halt"}})
+		if k.Ended() != "halt" || !strings.Contains(k.Trace(), "panic: out of range") {
+			t.Errorf("%s: the machine ended with %q, want halt:\n%s", call, k.Ended(), k.Trace())
+		}
 	}
 }
 
