@@ -209,7 +209,11 @@ func TestNothingToGrow(t *testing.T) {
 			d.Size = dataOf(d).Start + dataOf(d).Size + block.MinGain - 512
 			return d
 		}(),
-		"no filesystem that is known": func() *systest.Disk { d := larger(card()); dataOf(d).FS = ""; return d }(),
+		"no filesystem that is known": func() *systest.Disk {
+			d := larger(card())
+			dataOf(d).FS, dataOf(d).Raw = "", []byte("somebody's")
+			return d
+		}(),
 	} {
 		k := systest.New("rauc.slot=A")
 		k.AddDisk(d)

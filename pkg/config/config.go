@@ -23,6 +23,7 @@ type Config struct {
 	Overlay    OverlayPolicy     // minos.overlay=; Keep
 	OnFail     OnFail            // minos.onfail=; "", not given
 	Panic      Panic             // panic= in seconds; not set
+	FormatData string            // minos.format-data=: the build for which a stale data partition is formatted; "", not given
 	Init       string            // init=, an absolute path; "", not given
 	Parts      map[string]string // minos.part.ROLE=, by role: a GPT name or a number; none, and then nil
 	BootState  EnvPlace          // minos.bootstate=; 0x4000 bytes at 0

@@ -69,6 +69,7 @@ func TestParse(t *testing.T) {
 				{"a.conf", "wifi/a.conf", IfAbsent, 0o600}, {"config", "config", Consume, 0o600}, {"k", "ssh/k", AppendUnique, 0o640},
 			}
 		})},
+		{"format", "minos.build=1.2", "minos.format-data=1.2", defaults(func(c *Config) { c.Build, c.FormatData = "1.2", "1.2" })},
 		{"no inbox", "minos.inbox=a:a", "minos.inbox=none", defaults(func(c *Config) { c.Inbox = []InboxRule{} })},
 		{"an inbox after none", "minos.inbox=a:a", "minos.inbox=none \"minos.inbox=my file:b\"", defaults(func(c *Config) {
 			c.Inbox = []InboxRule{{"my file", "b", IfAbsent, 0o600}}

@@ -36,6 +36,7 @@ func Keys() []Key {
 		{"minos.bootstate", "OFFSET,SIZE or OFFSET,SIZE,OFFSET", "0,0x4000", "where the U-Boot environment lies on the boot state partition, in bytes, and its second copy", setBootState},
 		{"minos.files", "0, 1, 2", "not given", "the set of boot files that the bootloader started: for minosctl, init does not look at it", setFiles},
 		{"minos.build", "LABEL", "none", "the label of this image build, which a wish that destroys data has to name", setBuild},
+		{"minos.format-data", "LABEL", "not given", "the build, as minos.build= has it, for which a stale data partition is formatted", setFormatData},
 		{"minos.inbox", "SOURCE:TARGET, SOURCE:TARGET:POLICY, SOURCE:TARGET:POLICY:MODE, none", "config/wpa_supplicant.conf:config/wifi/wpa_supplicant.conf:if-absent:0600", "what of the boot partition is taken over to the data partition, and how", setInbox},
 		{"minos.data-dirs", "PATH or PATH,PATH", "none", "directories that are made on the data partition where they are missing", setDataDirs},
 		{"minos.break", "early, disk, layout, handover", "none", "stages at which a debug image opens a shell", setBreak},
@@ -133,6 +134,14 @@ func setBootState(c *Config, _ string, w Word) error {
 	if len(numbers) == 3 {
 		c.BootState.Second = numbers[2]
 	}
+	return nil
+}
+
+func setFormatData(c *Config, _ string, w Word) error {
+	if w.Value == "" {
+		return unexpected(w, "the label of an image build, as minos.build= has it")
+	}
+	c.FormatData = w.Value
 	return nil
 }
 

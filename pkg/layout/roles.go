@@ -38,6 +38,7 @@ type partition struct {
 	match block.Match
 	super block.Superblock
 	err   error // why it cannot be used; nil when it can
+	making
 }
 
 // partitions are a layout's roles on the boot disk.
@@ -174,7 +175,7 @@ func (p partition) mended(s mount.Step, tools mount.Toolbox, toolsAfter []string
 	}
 	check := mount.Check{Device: p.match.Device.Path(), Tools: tools, Doubted: p.super.Errors}
 	if p.super.Errors {
-		s.After = toolsAfter
+		s.After = slices.Concat(s.After, toolsAfter)
 		s.Do = append([]mount.Action{check}, s.Do...)
 		return s
 	}

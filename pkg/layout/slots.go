@@ -3,6 +3,7 @@ package layout
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/minos-os/minos-init/pkg/config"
@@ -55,6 +56,7 @@ func prepareSlots(m Machine) (Root, error) {
 	if err != nil {
 		return Root{}, err
 	}
+	found.makeUsable(m)
 	state := readBootState(m, found.role("bootstate"))
 	choice := slots.Choose(m.Config.Slots, state.known)
 	rootfs := found.role(rootfsName(choice.Slot))
@@ -91,9 +93,10 @@ func prepareSlots(m Machine) (Root, error) {
 	root.addUpper(policy, *found.role("overlay"), lowerLayer{
 		step: rootfs.name, at: rootfs.at, dir: choice.Slot.Lower(), identity: rootfs.identity(m.Kernel), tools: tools,
 	}, card)
-	grow := growth(m, *data)
-	root.Steps = append(root.Steps, grow...)
-	root.Steps = append(root.Steps, data.staged(sys.NoAtime, names(grow)...))
+	claim := data.claimed(data.lost())
+	grow := growth(m, *data, names(claim)...)
+	root.Steps = slices.Concat(root.Steps, claim, grow)
+	root.Steps = append(root.Steps, data.made(data.staged(sys.NoAtime, names(grow)...), staging+"/data", tools, []string{rootfs.name}))
 	root.Steps = append(root.Steps, dataSteps(m.Config, card, resets(policy)...)...)
 	last := root.Steps[len(root.Steps)-1].Name
 	root.Steps = append(root.Steps, identitySteps(m.Config, choice.Slot, *found.role("overlay"), policy, last)...)
@@ -157,11 +160,12 @@ func (r *Root) addUpper(policy config.OverlayPolicy, overlay partition, lower lo
 	const loss = "what is written to / is lost at power-off"
 	root.Needs, root.Do = []string{"upper"}, []mount.Action{r.Overlay}
 	root.Tolerated, root.Else, root.Loss = true, volatile, loss
-	r.Steps = append(r.Steps, overlay.mended(mount.Step{
+	r.Steps = append(r.Steps, overlay.claimed(loss)...)
+	r.Steps = append(r.Steps, overlay.made(mount.Step{
 		Name: "overlay", Title: "mount the overlay partition",
 		Do:        []mount.Action{overlay.mount(overlay.at, sys.NoAtime)},
 		Tolerated: true, Loss: loss,
-	}, lower.tools, root.After), overlayReset(overlay, card), mount.Step{
+	}, overlay.at, lower.tools, root.After), overlayReset(overlay, card), mount.Step{
 		Name: "upper", Title: "prepare the writable layer",
 		After:     []string{lower.step, "overlay-reset"}, // the identity of the lower is read
 		Needs:     []string{"overlay"},
