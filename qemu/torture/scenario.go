@@ -36,7 +36,7 @@ type scenario struct {
 	// environment is judged when the scenario has one.
 	environment *environment
 	// writing are the files of the boot partition that the recorded boot
-	// replaces: each has to be the old one or the new one.
+	// replaces or removes: each has to be the old one, or the new one or gone.
 	writing []string
 	// started is the variable of the environment, "NAME=value", by which new ones
 	// of these files come into use: until it is stored they may be there in part.
