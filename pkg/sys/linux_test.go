@@ -343,7 +343,7 @@ func TestSparse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	const at = 3 << 30
+	const at int64 = 3 << 30
 	if _, err := f.WriteAt(make([]byte, 4096), at); err != nil { // zeros are data too
 		t.Fatal(err)
 	}
