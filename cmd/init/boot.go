@@ -59,7 +59,7 @@ func boot(m machine, log *Log) (root layout.Root, err error) {
 	breakAt(m, log, conf, config.Disk)
 	line.Mark("disk")
 
-	env := mount.Env{Kernel: k, Modules: modules, Say: log.Note}
+	env := mount.Env{Kernel: k, Modules: modules, Say: log.Note, Tell: log.Say}
 	built, err := mount.Build(env, root.Steps, m.schedule)
 	if err != nil {
 		return root, err

@@ -272,7 +272,7 @@ func messagesOfCall(call *ast.CallExpr) []ast.Expr {
 	switch {
 	case name == "fmt.Errorf", name == "errors.New", strings.HasSuffix(name, "Warn"), strings.HasSuffix(name, ".Error"):
 		return call.Args[:1]
-	case strings.HasSuffix(name, ".Say"):
+	case strings.HasSuffix(name, ".Say"), strings.HasSuffix(name, ".Tell"):
 		return formatsIn(call.Args)
 	case name == "append":
 		return formatsIn(call.Args[1:])

@@ -202,7 +202,7 @@ func TestSettledIdentityCostsNoWrite(t *testing.T) {
 	}
 	_, k = identityOn(t, "rauc.slot=A", card(), 0)
 	report, err := k.ReadFile("/run/minos/boot.json")
-	if err != nil || strings.Contains(string(report), strings.TrimSpace(firstID)) || !strings.Contains(string(report), "its machine-id is made") {
+	if err != nil || strings.Contains(string(report), strings.TrimSpace(firstID)) || !strings.Contains(string(report), `"step root-identity"`) {
 		t.Errorf("boot.json of the first boot (%v): %s", err, report)
 	}
 }

@@ -119,7 +119,7 @@ func (i *Identity) Apply(env mount.Env) error {
 		if err := i.store(env.Kernel, plan); err != nil {
 			return err
 		}
-		env.Say(fmt.Sprintf("this machine has an identity from now on: its machine-id is %s, and kept on /data", plan.source))
+		env.Tell(fmt.Sprintf("this machine has an identity from now on: its machine-id is %s, and kept on /data", plan.source))
 	}
 	i.ID, i.Source = plan.id, plan.source
 	return nil

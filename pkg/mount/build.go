@@ -19,6 +19,8 @@ type Env struct {
 	// Say tells the console and the report of something that people want to
 	// know and that is no failure.
 	Say func(line string)
+	// Tell is Say for the console alone.
+	Tell func(line string)
 }
 
 // Modules makes the kernel know a filesystem.
