@@ -104,7 +104,7 @@ func (m Minosctl) files() []File {
 // up. The image is a copy of a demo disk.
 func (m Minosctl) Install(d Disk, image string) error {
 	files := m.files()
-	for _, name := range []string{"minos-mark-good.service", "minos-first-boot-complete.service", "minos-ssh-keys.service"} {
+	for _, name := range []string{"minos-mark-good.service", "minos-first-boot-complete.service", "minos-ssh-keys.service", "minos-growfs.service"} {
 		files = append(files, File{Name: systemUnits + "/" + name, Mode: 0o644, From: m.unit(name)}, Link(wanted+"/"+name, "../"+name))
 	}
 	return errors.Join(d.PutFiles("rootfs-a", image, files...), d.PutFiles("rootfs-b", image, files...))

@@ -278,3 +278,41 @@ func cutWhileGrowing(t *testing.T, fresh func() *systest.Disk) {
 	}
 	t.Logf("%d cases", cases)
 }
+
+// minos.grow=now: the filesystem follows before the hand-over; what cannot be
+// done is a line, and the boot is not degraded.
+func TestFilesystemGrowsBeforeTheHandOver(t *testing.T) {
+	for name, c := range map[string]struct {
+		fails error
+		says  string
+	}{
+		"done":    {nil, "the filesystem of /dev/vda4 has grown to 264 MiB"},
+		"refused": {unix.EPERM, "the filesystem of /dev/vda4 does not fill its partition, ignoring: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := systest.New("rauc.slot=A minos.grow=now")
+			k.AddDisk(larger(card()))
+			if c.fails != nil {
+				k.Fail("grow ext4", c.fails)
+			}
+			start(k, mount.InOrder)
+			if k.Ended() != toInit || strings.Contains(k.Trace(), "degraded=") || !strings.Contains(k.Trace(), c.says) {
+				t.Errorf("ended with %q; want %q in:\n%s", k.Ended(), c.says, k.Trace())
+			}
+			last := -1
+			for _, line := range []string{"resize partition 4", "mount ext4 /dev/vda4", "grow ext4 /mnt/data to 0x10800000 bytes", "move /mnt/data"} {
+				at := strings.Index(k.Trace(), line)
+				if at <= last {
+					t.Errorf("%q is not there, or too early:\n%s", line, k.Trace())
+				}
+				last = at
+			}
+		})
+	}
+	k := systest.New("rauc.slot=A")
+	k.AddDisk(larger(card()))
+	start(k, mount.InOrder)
+	if strings.Contains(k.Trace(), "grow ext4") {
+		t.Error("the filesystem grows in a boot that was not asked to")
+	}
+}

@@ -71,6 +71,7 @@ type boot struct {
 	} `json:"overlay"`
 	Roles []struct {
 		Name      string `json:"name"`
+		Device    string `json:"device"`
 		MountedAt string `json:"mounted_at"`
 		State     string `json:"state"`
 	} `json:"roles"`

@@ -45,6 +45,8 @@ func verbs() []verb {
 			"For minos-ssh-keys.service, before the SSH server. Makes what is missing in /data/config/ssh, ed25519 first, with ssh-keygen or dropbearkey of the running system; keys that an earlier boot has made in this slot are taken over. Then the keys in /etc/ssh or /etc/dropbear are made the same.", (*call).sshKeys},
 		{"first-boot", "DISK", 1, 1, "card data", false, "", "say what the first boot of a card would do, and why",
 			"DISK is the image of a disk, or a card in a reader. Judges the data partition as init does: what it holds, how far it can grow, whether it is formatted. Reads, and writes nothing. With --card an image is judged as if it were on a larger card.", (*call).firstBoot},
+		{"grow-data", "", 0, 0, "", false, "", "give the filesystem of /data all the space of its partition",
+			"For minos-growfs.service; init has made the partition as large as the card. The filesystem stays in use. Each part that is done is a line; nothing is said when there is nothing to do. When it is cut off, the next call goes on.", (*call).growData},
 		{raucVerb, "get-primary|get-current|set-primary SLOT|get-state SLOT|set-state SLOT good|bad", 1, 3, "", true, "get-primary get-current set-primary get-state set-state", "be RAUC's custom bootloader backend",
 			"For boots in which init picked the slot, which RAUC cannot see on the kernel command line. RAUC gives its backend no word of ours: point bootloader-custom-backend at a link to minosctl that is called rauc-backend.", (*call).rauc},
 		{"completion", "bash", 1, 1, "", false, "bash", "print the completion for a shell", "", (*call).completion},

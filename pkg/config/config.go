@@ -30,6 +30,7 @@ type Config struct {
 	Breaks     []Stage           // minos.break= and rd.break, each once, in the order given; none
 	Slots      []string          // every value of rauc.slot= in order, as written, valid or not; none
 	Files      int               // minos.files=: the set of boot files that the bootloader started; -1, not given
+	GrowNow    bool              // minos.grow=now: the filesystem of data grows before the hand-over; false
 	Build      string            // minos.build=: the label of this image build; "", it has none
 	Inbox      []InboxRule       // minos.inbox=, in order; nil, not given: DefaultInbox
 	DataDirs   []string          // minos.data-dirs=: made on the data partition where they are missing; none

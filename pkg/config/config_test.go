@@ -131,7 +131,7 @@ func TestParseWarnings(t *testing.T) {
 		{"", "panic=soon", line + `"panic=soon", ignoring: expected a whole number of seconds, as the kernel wants it`},
 		{"", "minos.tiemout=5", line + `"minos.tiemout=5", ignoring: there is no such key, "minos.timeout" was probably meant`},
 		{"", "minos.prt.data=5", line + `"minos.prt.data=5", ignoring: there is no such key, "minos.part.data" was probably meant`},
-		{"", "minos.grow=now", line + `"minos.grow=now", ignoring: there is no such key, docs/cmdline.md lists those there are`},
+		{"", "minos.unheard=now", line + `"minos.unheard=now", ignoring: there is no such key, docs/cmdline.md lists those there are`},
 		{"", "minos.inbox", line + `"minos.inbox", ignoring: a value is missing, expected none, or SOURCE:TARGET, and behind it :POLICY and :MODE, for example config:config:consume`},
 		{"", "minos.inbox=a", line + `"minos.inbox=a", ignoring: expected none, or SOURCE:TARGET, and behind it :POLICY and :MODE, for example config:config:consume`},
 		{"", "minos.inbox=a:b:consume:0600:x", line + `"minos.inbox=a:b:consume:0600:x", ignoring: expected none, or SOURCE:TARGET, and behind it :POLICY and :MODE, for example config:config:consume`},
@@ -266,4 +266,13 @@ func FuzzParse(f *testing.F) {
 		checkJoined(t, cmdline)
 		checkConfig(t, conf, cmdline)
 	})
+}
+
+func TestGrowWord(t *testing.T) {
+	for words, want := range map[string]bool{"": false, "minos.grow=now": true, "minos.grow=now minos.grow=later": false, "minos.grow=now minos.grow=soon": true} {
+		c := Parse(nil, []byte(words))
+		if refused := strings.Contains(words, "soon"); c.GrowNow != want || refused != (len(c.Warnings) > 0) {
+			t.Errorf("%q: %t, warnings %q", words, c.GrowNow, c.Warnings)
+		}
+	}
 }

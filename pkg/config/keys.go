@@ -35,6 +35,7 @@ func Keys() []Key {
 		{"minos.part.ROLE", "NAME or NUMBER", "the layout's own names and numbers", "the partition that has a role, by its GPT name or its number", setPart},
 		{"minos.bootstate", "OFFSET,SIZE or OFFSET,SIZE,OFFSET", "0,0x4000", "where the U-Boot environment lies on the boot state partition, in bytes, and its second copy", setBootState},
 		{"minos.files", "0, 1, 2", "not given", "the set of boot files that the bootloader started: for minosctl, init does not look at it", setFiles},
+		{"minos.grow", "now, later", "later", "when the filesystem of the data partition gets the space that the partition has", setGrow},
 		{"minos.build", "LABEL", "none", "the label of this image build, which a wish that destroys data has to name", setBuild},
 		{"minos.format-data", "LABEL", "not given", "the build, as minos.build= has it, for which a stale data partition is formatted", setFormatData},
 		{"minos.inbox", "SOURCE:TARGET, SOURCE:TARGET:POLICY, SOURCE:TARGET:POLICY:MODE, none", "config/wpa_supplicant.conf:config/wifi/wpa_supplicant.conf:if-absent:0600", "what of the boot partition is taken over to the data partition, and how", setInbox},
@@ -152,6 +153,15 @@ func setFiles(c *Config, _ string, w Word) error {
 	}
 	c.Files = int(n)
 	return nil
+}
+
+func setGrow(c *Config, _ string, w Word) error {
+	switch w.Value {
+	case "now", "later":
+		c.GrowNow = w.Value == "now"
+		return nil
+	}
+	return unexpected(w, "now or later")
 }
 
 func setBuild(c *Config, _ string, w Word) error {

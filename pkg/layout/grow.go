@@ -42,3 +42,18 @@ func growth(m Machine, p partition, after ...string) []mount.Step {
 		}},
 	}}
 }
+
+// filling is the step that gives the filesystem of a partition all the space
+// that the partition has, when minos.grow=now asks for it; otherwise that is
+// done beside the running system.
+func filling(m Machine, p partition) []mount.Step {
+	if !m.Config.GrowNow || p.err != nil {
+		return nil
+	}
+	return []mount.Step{{
+		Name: p.name + "-fill", Title: "grow the filesystem of the " + p.name + " partition",
+		Needs:     []string{p.name},
+		Do:        []mount.Action{firstboot.Fill{Device: p.match.Device.Path(), Dir: staging + "/" + p.name}},
+		Tolerated: true, Loss: "the filesystem of the " + p.name + " partition does not fill it",
+	}}
+}

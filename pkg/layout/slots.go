@@ -97,10 +97,12 @@ func prepareSlots(m Machine) (Root, error) {
 	grow := growth(m, *data, names(claim)...)
 	root.Steps = slices.Concat(root.Steps, claim, grow)
 	root.Steps = append(root.Steps, data.made(data.staged(sys.NoAtime, names(grow)...), staging+"/data", tools, []string{rootfs.name}))
+	fill := filling(m, *data)
+	root.Steps = append(root.Steps, fill...)
 	root.Steps = append(root.Steps, dataSteps(m.Config, card, resets(policy)...)...)
 	last := root.Steps[len(root.Steps)-1].Name
 	root.Steps = append(root.Steps, identitySteps(m.Config, choice.Slot, *found.role("overlay"), policy, last)...)
-	root.Steps = append(root.Steps, data.placed("root-identity"), boot.placed("credentials", last))
+	root.Steps = append(root.Steps, data.placed(append(names(fill), "root-identity")...), boot.placed("credentials", last))
 	root.Warnings = append(root.Warnings, found.warnings...)
 	root.Warnings = append(root.Warnings, unknownRoles(m.Config.Parts, slotsRoles(rootfsRole(slots.A), rootfsRole(slots.B)))...)
 	root.rejectStaleRoot(m.Config.Root)

@@ -115,6 +115,9 @@ type Mounts interface {
 	// Bind shows the directory from at to as well, without what is mounted below
 	// it.
 	Bind(from, to string) error
+	// GrowFilesystem makes the mounted filesystem that a directory is in larger,
+	// to size bytes, while it is in use: an ext4 or a btrfs of one device.
+	GrowFilesystem(dir, fstype string, size int64) error
 	// MakePrivate stops the propagation of mounts below path.
 	MakePrivate(path string) error
 	// Unmount detaches a mount. A busy one is an error.

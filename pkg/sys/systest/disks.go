@@ -49,6 +49,7 @@ type Part struct {
 	made    int              // how many such there have been
 	sectors map[int64][]byte // what has become of Raw, where it was written
 	log     journal
+	spans   int64       // what the filesystem fills, in bytes, when the partition may have grown since
 	fs      *filesystem // on this machine
 }
 
@@ -239,7 +240,7 @@ func (k *Kernel) OpenDevice(path string) (sys.Device, error) {
 // image is the start of a filesystem, as a probe reads it.
 type image struct {
 	data []byte
-	size int64
+	size int64 // of the partition
 }
 
 func (i image) ReadAt(b []byte, off int64) (int, error) {

@@ -1,6 +1,7 @@
 package systest
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 )
@@ -11,7 +12,7 @@ func superblock(p *Part) []byte {
 	b := make([]byte, 128<<10)
 	switch p.FS {
 	case "ext4":
-		putExt4(b[1024:], p.Label, p.Size)
+		putExt4(b[1024:], p.Label, cmp.Or(p.spans, p.Size))
 		if p.Errors {
 			b[1024+58] |= 2 // s_state: errors detected
 		}

@@ -15,6 +15,9 @@ func (d *Disk) place() {
 		if p.Size == 0 {
 			p.Start, p.Size = end, rawSize
 		}
+		if p.FS != "" && p.spans == 0 {
+			p.spans = p.Size
+		}
 		end = max(end, p.Start+p.Size)
 	}
 	if d.Size == 0 {
@@ -73,4 +76,21 @@ func (d disk) ResizePartition(number int, start, size int64) error {
 		}
 	}
 	return failed("resize a partition of", d.path, unix.EINVAL)
+}
+
+// GrowFilesystem implements sys.Mounts.
+func (k *Kernel) GrowFilesystem(dir, fstype string, size int64) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.effect("grow %s %s to %#x bytes", fstype, dir, size); err != nil {
+		return failed("grow the "+fstype+" at", dir, err)
+	}
+	m := k.mountAt(dir)
+	if m == nil {
+		return failed("grow the "+fstype+" at", dir, unix.ENOTTY)
+	}
+	if p := k.part(m.source); p != nil {
+		p.spans = size
+	}
+	return nil
 }
