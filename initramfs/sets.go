@@ -14,6 +14,7 @@ import (
 func sets() map[string][]string {
 	return map[string][]string{
 		"slots": {"ext4", "overlay", "squashfs", "erofs", "vfat"},
+		"image": {"ext4", "overlay", "squashfs", "vfat", "loop"},
 
 		"virtio": {"virtio_pci", "virtio_mmio", "virtio_blk"},
 		"scsi":   {"virtio_scsi", "sd_mod"},

@@ -173,7 +173,11 @@ func (d Disk) diskGUID() string { return fmt.Sprintf("%08X-7300-4000-8000-000000
 
 // Write makes the image: a sparse file, in place of whatever file was there. It
 // needs sfdisk and what the contents need.
-func (d Disk) Write(file string) (err error) {
+func (d Disk) Write(file string) error { return writeDisk(file, d.Size(), d.Script(), d.Ranges()) }
+
+// writeDisk makes an image with a partition table and the content of each
+// partition.
+func writeDisk(file string, size int64, script string, ranges []Range) (err error) {
 	if err := os.RemoveAll(file); err != nil {
 		return fmt.Errorf("cannot remove the old disk image: %w", err)
 	}
@@ -182,14 +186,14 @@ func (d Disk) Write(file string) (err error) {
 		return fmt.Errorf("cannot make a disk image: %w", err)
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	if err := out.Truncate(d.Size()); err != nil {
+	if err := out.Truncate(size); err != nil {
 		return fmt.Errorf("cannot size the disk image: %w", err)
 	}
-	table := strings.NewReader(d.Script())
+	table := strings.NewReader(script)
 	if err := run(table, "sfdisk", "--quiet", "--no-tell-kernel", "--no-reread", "--wipe", "never", file); err != nil {
 		return fmt.Errorf("cannot write the partition table of %s: %w", file, err)
 	}
-	for _, r := range d.Ranges() {
+	for _, r := range ranges {
 		if err := r.fill(out); err != nil {
 			return fmt.Errorf("partition %s of %s: %w", r.Name, file, err)
 		}

@@ -61,10 +61,10 @@ func boot(m machine, log *Log) (root layout.Root, err error) {
 
 	env := mount.Env{Kernel: k, Modules: modules, Say: log.Note, Tell: log.Say}
 	built, err := mount.Build(env, root.Steps, m.schedule)
+	log.Built(built)
 	if err != nil {
 		return root, err
 	}
-	log.Built(built)
 	breakAt(m, log, conf, config.LayoutChosen)
 	line.Mark("root")
 

@@ -34,12 +34,15 @@ func (t *timeline) Mark(name string) {
 
 // bootReport is the record of a boot that has come to its end.
 func bootReport(log *Log, lay layout.Layout, root layout.Root, built mount.Built, mods modules, line *timeline) report.Report {
-	overlay, durability := root.Overlay, root.Upper
+	overlay, durability, choice := root.Overlay, root.Upper, root.Choice
 	var degraded []string
 	for _, o := range built.Outcomes {
 		line.marks = append(line.marks, report.Mark{Name: "step " + o.Step, Began: o.Began, At: o.Ended})
 		if o.Step == "root" && !o.Full {
 			overlay, durability = root.StandIn, string(config.Volatile)
+		}
+		if other, is := root.Choices[o.Step]; is && !o.Full {
+			choice = other
 		}
 		if o.Err != nil {
 			degraded = append(degraded, fmt.Sprintf("%s: %v", o.Loss, o.Err))
@@ -47,7 +50,7 @@ func bootReport(log *Log, lay layout.Layout, root layout.Root, built mount.Built
 	}
 	return report.Report{
 		Version: version, Layout: lay.Name,
-		Choice: root.Choice, Disk: "/dev/" + root.Disk, BootState: root.BootState, Roles: rolesAfter(root.Roles, built),
+		Choice: choice, Disk: "/dev/" + root.Disk, BootState: root.BootState, Roles: rolesAfter(root.Roles, built),
 		Overlay: report.Overlay{
 			Lowers: overlay.Lowers, Upper: overlay.Upper.UpperDir(), Work: overlay.Upper.WorkDir(),
 			Durability: durability, Options: overlay.Options(),

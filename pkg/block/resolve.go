@@ -22,6 +22,9 @@ type Want struct {
 	// disk; the boot disk's own partition comes first. It is not for a Required
 	// role: the boot disk is the one that has those.
 	AnyDisk bool
+	// NoWait is for what most boots do without: what has not appeared together
+	// with the rest is not waited for.
+	NoWait bool
 }
 
 // WithPart is the role under the name or number that a person configured

@@ -58,6 +58,9 @@ type Request struct {
 	Twin    []Want
 	By      Selector
 	Timeout time.Duration
+	// Final says that the timeout is the last word: no attempts are counted, so a
+	// restart costs nothing.
+	Final bool
 	// Settle returns when the drivers that are being loaded are done, and so
 	// have shown their disks, or after limit. Nil: there are none.
 	Settle func(limit time.Duration)
@@ -79,7 +82,7 @@ func (w *Watcher) WaitFor(q Request) (Resolution, error) {
 	deadline, tick := began+q.Timeout, began+time.Second
 	for found, stubborn := false, false; ; {
 		r := Resolve(w.facts(), q.Wants, q.By)
-		if r.Disk != "" && len(r.Missing) == 0 {
+		if r.Disk != "" && !slices.ContainsFunc(r.Missing, func(w Want) bool { return !w.NoWait }) {
 			// The first disk that would do may have a twin that its driver is
 			// just about to show; who named the disk need not wait for it.
 			if later, err := w.settle(q); err != nil || !later {
@@ -97,7 +100,7 @@ func (w *Watcher) WaitFor(q Request) (Resolution, error) {
 			}
 			err := w.whyNot(r, q, now-began)
 			last := began + max(q.Timeout, StubbornWait)
-			if stubborn || now >= last || Resolve(w.facts(), q.Twin, q.By).Disk != "" {
+			if stubborn || q.Final || now >= last || Resolve(w.facts(), q.Twin, q.By).Disk != "" {
 				return r, err
 			}
 			q.Say(fmt.Sprintf("%v; no other slot would find more, so init goes on looking, until %v", err, last-began))
@@ -257,6 +260,9 @@ func (w *Watcher) read(d Device, look func(sys.Device) error) error {
 	defer dev.Close()
 	return look(dev)
 }
+
+// Removable tells whether a device is on a disk that anybody may have put in.
+func (w *Watcher) Removable(d Device) bool { return w.removable(w.known[d.Disk]) }
 
 // removable tells whether sysfs calls a disk removable, or it is on USB, where
 // nearly everything can be pulled out and little says so.

@@ -29,6 +29,10 @@ type Config struct {
 	BootState  EnvPlace          // minos.bootstate=; 0x4000 bytes at 0
 	Breaks     []Stage           // minos.break= and rd.break, each once, in the order given; none
 	Slots      []string          // every value of rauc.slot= in order, as written, valid or not; none
+	Images     []string          // minos.images=, in the order in which they are looked for
+	ImageOld   MarkPlace         // minos.image-old=; Infix
+	NewImage   NewImage          // minos.newimg=; nothing of it
+	ReadOnly   bool              // ro and rw, of which the last counts; false
 	Files      int               // minos.files=: the set of boot files that the bootloader started; -1, not given
 	GrowNow    bool              // minos.grow=now: the filesystem of data grows before the hand-over; false
 	Build      string            // minos.build=: the label of this image build; "", it has none
@@ -111,7 +115,8 @@ func (c Config) Has(key string) bool {
 // Parse reads both sources. It never fails: a word that is not understood
 // becomes a warning, and what was set before it stays.
 func Parse(conf, cmdline []byte) Config {
-	c := Config{Layout: DefaultLayout, Overlay: Keep, Timestamps: true, Files: -1, BootState: EnvPlace{Size: 0x4000, Second: -1}}
+	c := Config{Layout: DefaultLayout, Overlay: Keep, Timestamps: true, Files: -1,
+		Images: []string{"root-squashfs.img", "root-squash.img"}, ImageOld: Infix, BootState: EnvPlace{Size: 0x4000, Second: -1}}
 	keys := Keys()
 	for _, line := range fileLines(conf) {
 		where := fmt.Sprintf("%s, line %d", FileName, line.number)

@@ -14,7 +14,8 @@ import (
 var withoutWords = cmpopts.IgnoreFields(Config{}, "Words")
 
 func defaults(change func(*Config)) Config {
-	c := Config{Layout: "slots", Overlay: "keep", Timestamps: true, BootState: EnvPlace{0, 0x4000, -1}, Files: -1}
+	c := Config{Layout: "slots", Overlay: "keep", Timestamps: true, BootState: EnvPlace{0, 0x4000, -1}, Files: -1,
+		Images: []string{"root-squashfs.img", "root-squash.img"}, ImageOld: "infix"}
 	if change != nil {
 		change(&c)
 	}
@@ -27,7 +28,11 @@ func TestParse(t *testing.T) {
 		want                Config
 	}{
 		{"nothing", "", "", defaults(nil)},
-		{"words of others", "", "console=ttyAMA0 ro rauc=A minosx=1 perch", defaults(nil)},
+		{"images", "minos.images=a.img\nrw", "minos.images=b.img,c.img minos.image-old=suffix minos.newimg=wait,any ro", defaults(func(c *Config) {
+			c.Images, c.ImageOld, c.NewImage, c.ReadOnly = []string{"b.img", "c.img"}, Suffix, NewImage{Any: true, Wait: true}, true
+		})},
+		{"ro taken back", "", "ro rw", defaults(nil)},
+		{"words of others", "", "console=ttyAMA0 splash rauc=A minosx=1 perch", defaults(nil)},
 		{"layout", "", "minos.layout=modules", defaults(func(c *Config) { c.Layout = "modules" })},
 		{"timeout", "minos.timeout=5\n", "minos.timeout=3600", defaults(func(c *Config) { c.Timeout = time.Hour })},
 		{"the command line wins", "minos.overlay=reset", "minos.overlay=volatile", defaults(func(c *Config) { c.Overlay = Volatile })},
@@ -117,6 +122,10 @@ func TestParseWarnings(t *testing.T) {
 		{"", "minos.timeout=3601", line + `"minos.timeout=3601", ignoring: expected a whole number of seconds, 1 to 3600`},
 		{"", "minos.timeout=1.5", line + `"minos.timeout=1.5", ignoring: expected a whole number of seconds, 1 to 3600`},
 		{"minos.timeout=10s", "", `/etc/minos.conf, line 1: "minos.timeout=10s", ignoring: expected a whole number of seconds, 1 to 3600`},
+		{"", "minos.images=a,../b", line + `"minos.images=a,../b", ignoring: expected the name of a file without a directory, or several with commas`},
+		{"", "minos.image-old=x", line + `"minos.image-old=x", ignoring: expected infix or suffix`},
+		{"", "minos.newimg=all", line + `"minos.newimg=all", ignoring: expected any, wait, or both with a comma`},
+		{"", "rw=1", line + `"rw=1", ignoring: expected no value`},
 		{"", "minos.overlay=KEEP", line + `"minos.overlay=KEEP", ignoring: expected keep, reset or volatile`},
 		{"", "minos.onfail=", line + `"minos.onfail=", ignoring: expected reboot, halt, poweroff or shell`},
 		{"", "minos.part.=6", line + `"minos.part.=6", ignoring: expected the name of a role behind minos.part., for example minos.part.rootfs-a=6`},
@@ -146,9 +155,9 @@ func TestParseWarnings(t *testing.T) {
 		{"", "minos.", line + `"minos.", ignoring: there is no such key, docs/cmdline.md lists those there are`},
 		{"", "\"minos.x\x1b y\"", line + `"\"minos.x\x1b y\"", ignoring: there is no such key, docs/cmdline.md lists those there are`},
 		{"x\nro rw", "", `/etc/minos.conf, line 2: "ro rw", ignoring: these are 2 words, expected one a line; double quotes protect blanks`},
-		{"ro -- x", "", `/etc/minos.conf, line 1: "ro -- x", ignoring: -- has a meaning on the kernel command line only`},
+		{"splash -- x", "", `/etc/minos.conf, line 1: "splash -- x", ignoring: -- has a meaning on the kernel command line only`},
 		{"--", "", `/etc/minos.conf, line 1: "--", ignoring: -- has a meaning on the kernel command line only`},
-		{"ro\x00", "", `/etc/minos.conf, line 1: "ro\x00", ignoring: there is a NUL byte in it, expected text`},
+		{"splash\x00", "", `/etc/minos.conf, line 1: "splash\x00", ignoring: there is a NUL byte in it, expected text`},
 		{"x=\"a b\r\n", "", `/etc/minos.conf, line 1: "x=\"a b", ignoring: a double quote is missing`},
 	} {
 		got := Parse([]byte(c.conf), []byte(c.cmdline))

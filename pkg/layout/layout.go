@@ -29,6 +29,7 @@ type Layout struct {
 func Table() []Layout {
 	return []Layout{
 		{Name: "slots", Timeout: 15 * time.Second, Filesystems: []string{"overlay"}, Prepare: prepareSlots},
+		{Name: "image", Timeout: 10 * time.Second, Filesystems: []string{"loop", "squashfs", "overlay"}, Prepare: prepareImage},
 	}
 }
 
@@ -72,6 +73,9 @@ type Root struct {
 	Overlay mount.Overlay // of the step "root", when that is done in full
 	Upper   string        // what becomes of the upper then: "keep", "reset" or "volatile"
 	StandIn mount.Overlay // of the step "root", when it had to be replaced
+	// Choices are what was chosen when the step of that name had to be replaced,
+	// where that makes a difference.
+	Choices map[string]report.Choice
 }
 
 // Evidence is where a failed boot can leave a word for whoever comes next. The

@@ -24,6 +24,7 @@ type role struct {
 	// anyDisk marks what may be on another disk than the boot disk, by name or
 	// label only; not for what is required.
 	anyDisk  bool
+	noWait   bool     // most boots do without it
 	holds    []string // the filesystems it may hold; none for raw bytes
 	at       string   // where it ends up
 	required bool
@@ -39,6 +40,8 @@ type partition struct {
 	super block.Superblock
 	err   error // why it cannot be used; nil when it can
 	making
+	// several says that more than one partition could be it.
+	several bool
 }
 
 // partitions are a layout's roles on the boot disk.
@@ -53,7 +56,7 @@ type partitions struct {
 func wants(m Machine, roles []role) (wants []block.Want) {
 	for _, r := range roles {
 		w := block.Want{Role: r.name, Name: r.name, Label: r.label, Number: r.number, Required: r.required, Else: r.otherwise,
-			LabelLast: r.perSlot, AnyDisk: r.anyDisk}
+			LabelLast: r.perSlot, AnyDisk: r.anyDisk, NoWait: r.noWait}
 		wants = append(wants, w.WithPart(m.Config.Parts[r.name]))
 	}
 	return wants
@@ -78,10 +81,14 @@ func unknownRoles(parts map[string]string, variants ...[]role) (warnings []strin
 // find waits for the boot disk and looks at what is on its partitions. twin
 // are the roles of a system that a restart could choose instead.
 func find(m Machine, roles, twin []role) (partitions, error) {
+	return search(m, roles, block.Request{Twin: wants(m, twin)})
+}
+
+// search is find with what a layout says of the waiting itself.
+func search(m Machine, roles []role, q block.Request) (partitions, error) {
 	wanted := wants(m, roles)
-	resolution, err := m.Disks.WaitFor(block.Request{
-		Wants: wanted, Twin: wants(m, twin), By: block.SelectorOf(m.Config.Disk), Timeout: m.Timeout, Settle: m.Settle, Say: m.Say,
-	})
+	q.Wants, q.By, q.Timeout, q.Settle, q.Say = wanted, block.SelectorOf(m.Config.Disk), m.Timeout, m.Settle, m.Say
+	resolution, err := m.Disks.WaitFor(q)
 	if err != nil {
 		return partitions{}, err
 	}
@@ -95,6 +102,7 @@ func find(m Machine, roles, twin []role) (partitions, error) {
 			}
 		} else {
 			p.err = notFound(resolution, wanted[i])
+			p.several = len(resolution.Ambiguous[r.name]) > 0
 		}
 		found.all = append(found.all, p)
 	}

@@ -123,7 +123,7 @@ func (r *Root) rejectStaleRoot(stale string) {
 	if stale == "" || stale == r.Lowest.Path() {
 		return
 	}
-	r.Choice.Rejected = append(r.Choice.Rejected, report.Rejected{Value: "root=" + stale, Reason: "the slot decides"})
+	r.Choice.Rejected = append(r.Choice.Rejected, report.Rejected{Value: "root=" + stale, Reason: "the " + r.Choice.What + " decides"})
 	if strings.HasPrefix(stale, "/dev/") {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("root=%s is not %s %s, which is %s, ignoring: root=",
 			stale, r.Choice.What, r.Choice.Value, r.Lowest.Path()))

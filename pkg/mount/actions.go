@@ -110,6 +110,17 @@ func (s Shield) Undo(env Env) error { return env.Kernel.Unmount(path.Join(s.Root
 
 func (s Shield) String() string { return "cover " + s.At + " of the new root" }
 
+// MakeDir makes a directory, and those above it, where it is missing.
+type MakeDir struct{ Dir string }
+
+// Apply implements Action.
+func (m MakeDir) Apply(env Env) error { return MkdirAll(env.Kernel, m.Dir) }
+
+// Undo implements Action. An empty directory is in nobody's way.
+func (MakeDir) Undo(Env) error { return nil }
+
+func (m MakeDir) String() string { return "make " + m.Dir }
+
 // Drop unmounts what turned out to be of no use.
 type Drop struct{ Target string }
 

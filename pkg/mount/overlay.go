@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/minos-os/minos-init/pkg/sys"
 	"golang.org/x/sys/unix"
 )
 
@@ -19,6 +20,9 @@ type Overlay struct {
 	// Distrust asks for the full write probe on every boot, for an upper whose
 	// filesystem can mount and then fail each write.
 	Distrust bool
+	// ReadOnly hands the root over read-only, once it is proved. Whoever wants to
+	// write remounts it.
+	ReadOnly bool
 }
 
 // Options are the mount options. The four features are named and off, whatever
@@ -43,8 +47,10 @@ func (o Overlay) Validate() error {
 		if slices.Contains(o.Lowers[:i], lower) {
 			return fmt.Errorf("the lower directory %s is given twice", lower)
 		}
-		if within(o.Upper.Dir, lower) || within(lower, o.Upper.Dir) {
-			return fmt.Errorf("the upper %s and the lower %s lie one in the other", o.Upper.Dir, lower)
+		for _, own := range o.Upper.own() {
+			if within(own, lower) || within(lower, own) {
+				return fmt.Errorf("the upper %s and the lower %s lie one in the other", o.Upper.Dir, lower)
+			}
 		}
 	}
 	return nil
@@ -71,6 +77,9 @@ func (o Overlay) Apply(env Env) error {
 	err = o.probeReadOnly(env)
 	if err == nil && (!settled || o.Distrust) {
 		err = o.probeWrite(env)
+	}
+	if err == nil && o.ReadOnly {
+		err = env.Kernel.Remount(o.Target, sys.ReadOnly)
 	}
 	if err != nil {
 		return errors.Join(err, m.Undo(env))

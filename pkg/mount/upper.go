@@ -16,6 +16,10 @@ import (
 type Upper struct {
 	Dir   string // "/run/initramfs/overlay/a"
 	Reset bool   // begin anew at each boot
+	// Top says that Dir is the top of a filesystem, which cannot be renamed:
+	// upper and work are thrown away one by one. A cut between the two leaves a
+	// pair that does not match, so it is for what begins anew at each boot.
+	Top bool
 	// Identity is what the lower is. An upper that was written over another
 	// lower is put aside: its files hide those of the new one, and nobody has
 	// tried how they go together. Nil for an upper that does not outlive the
@@ -29,12 +33,25 @@ func (u Upper) UpperDir() string { return path.Join(u.Dir, "upper") }
 // WorkDir is what overlay calls workdir.
 func (u Upper) WorkDir() string { return path.Join(u.Dir, "work") }
 
+// own are the directories that are the upper's alone.
+func (u Upper) own() []string {
+	if u.Top {
+		return []string{u.UpperDir(), u.WorkDir()}
+	}
+	return []string{u.Dir}
+}
+
 // The names beside Dir. All changes are renames among them, so that a cut
 // leaves each of them whole or absent.
 func (u Upper) stamp() string { return path.Join(u.Dir, "lower") }
 func (u Upper) fresh() string { return u.Dir + ".new" } // being made
 func (u Upper) aside() string { return u.Dir + ".old" } // of the lower before this one
-func (u Upper) trash() string { return u.Dir + ".trash" }
+func (u Upper) trash() string {
+	if u.Top {
+		return path.Join(u.Dir, ".trash")
+	}
+	return u.Dir + ".trash"
+}
 
 // Apply implements Action.
 func (u Upper) Apply(env Env) error {
@@ -50,6 +67,14 @@ func (u Upper) Apply(env Env) error {
 // ensure makes Dir what the overlay needs.
 func (u Upper) ensure(env Env) error {
 	k := env.Kernel
+	if u.Top {
+		for _, dir := range []string{u.UpperDir(), u.WorkDir()} {
+			if err := throwAway(k, dir, u.trash()); err != nil {
+				return err
+			}
+		}
+		return u.makeDirs(k, u.Dir)
+	}
 	identity, err := u.identity()
 	if err != nil {
 		return err

@@ -50,7 +50,8 @@ type Kernel interface {
 	LockDisk(path string) (Disk, error)
 	// LoadModule loads the kernel module in a file, with parameters written as
 	// on the kernel command line: "NAME=VALUE NAME=VALUE". A module that is
-	// loaded already is no error, and keeps the parameters that it has.
+	// loaded already is no error, and keeps the parameters that it has. What does
+	// not end in .ko is compressed, and the kernel has to unpack it.
 	LoadModule(path, params string) error
 }
 
@@ -120,6 +121,9 @@ type Mounts interface {
 	GrowFilesystem(dir, fstype string, size int64) error
 	// MakePrivate stops the propagation of mounts below path.
 	MakePrivate(path string) error
+	// AttachLoop makes a read-only block device of a file. It is free again once
+	// it is closed and nothing is mounted from it.
+	AttachLoop(file string) (Loop, error)
 	// Unmount detaches a mount. A busy one is an error.
 	Unmount(path string) error
 	// DetachLoop takes its file from a loop device.
@@ -284,6 +288,12 @@ func (f MountFlags) Words() []string {
 		}
 	}
 	return words
+}
+
+// Loop is an attached loop device, kept open.
+type Loop interface {
+	Path() string // "/dev/loop0"
+	io.Closer
 }
 
 // Tree is an open directory with all that is in it.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -64,7 +65,11 @@ func (Linux) LoadModule(path, params string) error {
 		return err
 	}
 	defer unix.Close(fd)
-	if err := unix.FinitModule(fd, params, 0); err != nil && err != unix.EEXIST {
+	flags := 0
+	if !strings.HasSuffix(path, ".ko") {
+		flags = unix.MODULE_INIT_COMPRESSED_FILE // Linux 5.17
+	}
+	if err := unix.FinitModule(fd, params, flags); err != nil && err != unix.EEXIST {
 		return &fs.PathError{Op: "finit_module", Path: path, Err: err}
 	}
 	return nil

@@ -357,7 +357,7 @@ func TestSparse(t *testing.T) {
 	}
 	start, end, err := s.NextData(0)
 	if start > at || start < at-1<<20 || end < at+4096 || end > at+1<<20 || err != nil {
-		t.Errorf("data from %d to %d, %v, want that at %d", start, end, err, at)
+		t.Errorf("data from %d to %d, %v, want that at %d", start, end, err, int64(at))
 	}
 	if _, _, err := s.NextData(end); err != io.EOF {
 		t.Errorf("behind the data: %v, want the end", err)

@@ -27,7 +27,6 @@ type Disk struct {
 
 	index     int
 	announced bool
-	parted    bool
 }
 
 // Part is a partition.
@@ -36,13 +35,15 @@ type Part struct {
 	// Start and Size are in bytes; a Size of 0: 8 MiB, behind the one before.
 	Start, Size int64
 
-	Name   string   // GPT name; "" on an MBR
-	FS     string   // filesystem type; "": nothing on it
-	Label  string   // the filesystem's
-	Errors bool     // an ext4 says that it has errors
-	Files  []string // "dir/", "file=content", "link->target"
-	Full   bool     // statfs says that it has no space left
-	Raw    []byte   // what is at its start where there is no filesystem
+	Name   string        // GPT name; "" on an MBR
+	FS     string        // filesystem type; "": nothing on it
+	Label  string        // the filesystem's
+	Errors bool          // an ext4 says that it has errors
+	Files  []string      // "dir/", "file=content", "link->target"
+	Full   bool          // statfs says that it has no space left
+	Room   int64         // bytes for the content of files, which statfs tells; 0: more than anybody needs
+	At     time.Duration // when it appears, if later than the others
+	Raw    []byte        // what is at its start where there is no filesystem
 
 	root    *node            // what has become of Files, over several machines
 	uuid    string           // of the ext4 written to Raw that root belongs to
@@ -51,13 +52,17 @@ type Part struct {
 	log     journal
 	spans   int64       // what the filesystem fills, in bytes, when the partition may have grown since
 	fs      *filesystem // on this machine
+	there   bool        // it has appeared on this machine
 }
 
 // AddDisk attaches a disk.
 func (k *Kernel) AddDisk(d *Disk) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	d.index = len(k.disks)
+	d.index, d.announced = len(k.disks), false
+	for _, p := range d.Parts {
+		p.there = false
+	}
 	d.place()
 	k.disks = append(k.disks, d)
 	k.advance(k.now)
@@ -67,7 +72,7 @@ func (k *Kernel) AddDisk(d *Disk) {
 func (k *Kernel) part(device string) *Part {
 	for _, d := range k.disks {
 		for _, p := range d.Parts {
-			if d.parted && "/dev/"+d.partName(p) == device {
+			if p.there && "/dev/"+d.partName(p) == device {
 				return p
 			}
 		}
@@ -135,18 +140,24 @@ func (l *listener) Next(timeout time.Duration) ([]byte, error) {
 
 func (l *listener) Close() error { return nil }
 
-// nextArrival is when the next disk, or its partitions, will appear.
+// nextArrival is when the next disk, or one of its partitions, will appear.
 func (k *Kernel) nextArrival() (at time.Duration, ok bool) {
+	due := func(when time.Duration) {
+		if !ok || when < at {
+			at, ok = when, true
+		}
+	}
 	for _, d := range k.disks {
-		if d.parted || d.Driver != "" && !k.loaded[d.Driver] {
-			continue
-		}
-		due := d.At
-		if d.announced {
-			due = d.PartsAt
-		}
-		if !ok || due < at {
-			at, ok = due, true
+		switch {
+		case d.Driver != "" && !k.loaded[d.Driver]:
+		case !d.announced:
+			due(d.At)
+		default:
+			for _, p := range d.Parts {
+				if !p.there {
+					due(max(d.PartsAt, p.At))
+				}
+			}
 		}
 	}
 	return at, ok
@@ -163,9 +174,9 @@ func (k *Kernel) advance(to time.Duration) {
 			d.announced = true
 			k.announce(d, nil)
 		}
-		if d.announced && !d.parted && d.PartsAt <= k.now {
-			d.parted = true
-			for _, p := range d.Parts {
+		for _, p := range d.Parts {
+			if d.announced && !p.there && max(d.PartsAt, p.At) <= k.now {
+				p.there = true
 				k.announce(d, p)
 			}
 		}

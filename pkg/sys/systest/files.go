@@ -103,6 +103,9 @@ func (k *Kernel) Statfs(name string) (sys.Statfs, error) {
 		return sys.Statfs{}, err
 	}
 	f := p.mount.fs
+	if f.room > 0 {
+		f.free = f.room - f.layers[0].size()
+	}
 	return sys.Statfs{Magic: f.magic, ReadOnly: p.mount.readOnly || !f.writable, Free: f.free}, nil
 }
 

@@ -33,6 +33,7 @@ type Kernel struct {
 	left   int // effects until the power is cut; negative: it stays
 
 	proc, sysfs, dev *node
+	loops            map[string]*node // the files behind loop devices
 	disks            []*Disk
 	listeners        []*listener
 	answers          map[string]sys.Exit // of tools, by name
@@ -333,7 +334,7 @@ func (k *Kernel) LoadModule(path, params string) error {
 	if err := k.effect("%s", strings.TrimRight("module "+path+" "+params, " ")); err != nil {
 		return failed("finit_module", path, err)
 	}
-	name := strings.TrimSuffix(path[strings.LastIndex(path, "/")+1:], ".ko")
+	name, _, _ := strings.Cut(path[strings.LastIndex(path, "/")+1:], ".ko")
 	k.loaded[name] = true
 	k.addFilesystems(name)
 	k.advance(k.now)

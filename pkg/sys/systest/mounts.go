@@ -67,6 +67,10 @@ func (k *Kernel) open(m sys.MountRequest) (*filesystem, error) {
 	case "overlay":
 		return k.openOverlay(m.Options)
 	}
+	if file := k.loops[m.Source]; file != nil && m.FSType == "squashfs" {
+		root, err := openSquashFS(file.data)
+		return k.newFilesystem(m.FSType, root), err
+	}
 	part := k.part(m.Source)
 	if part == nil {
 		return nil, unix.ENOENT
@@ -93,6 +97,7 @@ func (k *Kernel) open(m sys.MountRequest) (*filesystem, error) {
 		if part.Full {
 			part.fs.free = 0
 		}
+		part.fs.room = part.Room
 	}
 	return part.fs, nil
 }
@@ -236,7 +241,9 @@ func (k *Kernel) Unmount(name string) error {
 	}
 	for i := len(k.mounts) - 1; i > 0; i-- {
 		if k.mounts[i].at == name {
+			source := k.mounts[i].source
 			k.mounts = append(k.mounts[:i], k.mounts[i+1:]...)
+			k.freeLoop(source)
 			return nil
 		}
 	}

@@ -33,7 +33,7 @@ func makeTree(lines []string) *node {
 		name, content, isFile := strings.Cut(line, "=")
 		link, target, isLink := strings.Cut(line, "->")
 		switch {
-		case isLink:
+		case isLink && (!isFile || len(link) < len(name)):
 			root.put(link, &node{mode: fs.ModeSymlink | 0o777, target: target})
 		case isFile:
 			perm := fs.FileMode(0o644)
@@ -89,6 +89,15 @@ func (n *node) list(prefix string) (lines []string) {
 	return lines
 }
 
+// size is the number of bytes in a tree's files.
+func (n *node) size() (total int64) {
+	total = int64(len(n.data))
+	for _, child := range n.entries {
+		total += child.size()
+	}
+	return total
+}
+
 // filesystem is a tree, or for an overlay several.
 type filesystem struct {
 	kind     string
@@ -97,6 +106,7 @@ type filesystem struct {
 	magic    int64
 	dev      uint64
 	free     int64    // bytes, as statfs tells
+	room     int64    // bytes for files, where a test says so
 	log      *journal // of a disk: what a power cut may take back
 }
 
