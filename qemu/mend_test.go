@@ -1,40 +1,18 @@
 package qemu
 
 import (
-	"archive/tar"
-	"io"
-	"slices"
 	"strings"
 	"testing"
 )
 
-// withE2fsck is the root filesystem around the stub with Debian's e2fsck and
-// the libraries that it needs.
+// withE2fsck is the root filesystem around the stub with Debian's e2fsck.
 func withE2fsck(t *testing.T) Tree {
 	t.Helper()
-	const libraries = "usr/lib/aarch64-linux-gnu/"
-	wanted := func(name string) bool {
-		library, inside := strings.CutPrefix(name, libraries)
-		name, _, _ = strings.Cut(library, ".so")
-		return inside && slices.Contains([]string{"ld-linux-aarch64", "libc", "libext2fs", "libcom_err", "libblkid", "libuuid", "libe2p"}, name)
-	}
-	tree := StubTree(machines(t).stub).With(Dir("usr/sbin"), Dir("usr/lib"), Dir(strings.TrimSuffix(libraries, "/")), Link("lib", "usr/lib"))
-	err := readArchive(machines(t).debian.RootFS, func(h *tar.Header, name string, content io.Reader) error {
-		if name != "usr/sbin/e2fsck" && name != "usr/lib/ld-linux-aarch64.so.1" && !wanted(name) {
-			return nil
-		}
-		if h.Typeflag == tar.TypeSymlink {
-			tree = tree.With(Link(name, h.Linkname))
-			return nil
-		}
-		data, err := io.ReadAll(content)
-		tree = tree.With(File{Name: name, Mode: 0o755, Data: string(data)})
-		return err
-	})
+	files, err := SlotTools(machines(t).debian.RootFS, "usr/sbin/e2fsck")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tree
+	return StubTree(machines(t).stub).With(files...)
 }
 
 // A damaged overlay partition is mended by the e2fsck of the slot, and what an

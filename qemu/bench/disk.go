@@ -12,17 +12,7 @@ import (
 // settledDisk makes the disk that all boots begin with: the stub's, with the
 // finishing line in front of it, after one boot of init and a clean end.
 func settledDisk(progress *qemu.Progress, dir string, p programs, t track, first variant) (string, error) {
-	disk := qemu.StubDisk(p.stub)
-	// A bootloader has left one, and init reads it.
-	disk.BootState.Content = qemu.FreshEnvironment("A", "B")
-	for _, slot := range []*qemu.Partition{&disk.RootFSA, &disk.RootFSB} {
-		rootfs := slot.Content.(qemu.Ext4)
-		rootfs.Tree = rootfs.Tree.With(
-			qemu.File{Name: "sbin/init", Mode: 0o755, From: p.finish},
-			qemu.File{Name: "sbin/stub", Mode: 0o755, From: p.stub},
-		)
-		slot.Content = rootfs
-	}
+	disk := benchDisk(p)
 	t.disk = filepath.Join(dir, "disk.img")
 	err := progress.Step("making a disk and booting it once", func() error {
 		if err := disk.Write(t.disk); err != nil {
@@ -35,6 +25,22 @@ func settledDisk(progress *qemu.Progress, dir string, p programs, t track, first
 		return shutDown(disk, t.disk)
 	})
 	return t.disk, err
+}
+
+// benchDisk is the stub's disk with the finishing line in front of the stub.
+func benchDisk(p programs) qemu.Disk {
+	disk := qemu.StubDisk(p.stub)
+	// A bootloader has left one, and init reads it.
+	disk.BootState.Content = qemu.FreshEnvironment("A", "B")
+	for _, slot := range []*qemu.Partition{&disk.RootFSA, &disk.RootFSB} {
+		rootfs := slot.Content.(qemu.Ext4)
+		rootfs.Tree = rootfs.Tree.With(
+			qemu.File{Name: "sbin/init", Mode: 0o755, From: p.finish},
+			qemu.File{Name: "sbin/stub", Mode: 0o755, From: p.stub},
+		)
+		slot.Content = rootfs
+	}
+	return disk
 }
 
 // shutDown does for the filesystems what a clean end of the machine's run would

@@ -69,8 +69,19 @@ func bench() (err error) {
 	if err != nil {
 		return err
 	}
-	return printTable(os.Stdout, track, runs, images)
+	cards, err := runCards(progress, dir, debian.RootFS, programs, track, variants[initVariant], min(rounds, maxCardRounds))
+	if err != nil {
+		return err
+	}
+	if err := printTable(os.Stdout, track, runs, images); err != nil {
+		return err
+	}
+	return printCards(os.Stdout, cards)
 }
+
+// maxCardRounds is how often a card is booted at most: each of its boots takes
+// several times as long as one of a settled disk.
+const maxCardRounds = 3
 
 // roundsWanted reads BENCH_ROUNDS.
 func roundsWanted(text string) (int, error) {

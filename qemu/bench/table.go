@@ -45,15 +45,20 @@ func printTable(w io.Writer, t track, runs [][]figures, images builtImages) erro
 	fmt.Fprintf(&out, "%d rounds, one processor, 2 ns an instruction, Linux %s, words added: %q\n\n",
 		len(runs[floorVariant]), images.modulesFrom, strings.Join(t.append, " "))
 	for _, r := range rows {
-		line := fmt.Sprintf("%-30s", r.what)
-		for i := range variantCount {
-			line += fmt.Sprintf("%11s", at(r.values, i))
-		}
-		line += fmt.Sprintf("%12s  %-10s %s", r.ratio, r.target, r.met)
-		out.WriteString(strings.TrimRight(line, " ") + "\n")
+		out.WriteString(r.line(variantCount) + "\n")
 	}
 	_, err := io.WriteString(w, out.String())
 	return err
+}
+
+// line is the row, with so many columns of values.
+func (r row) line(columns int) string {
+	line := fmt.Sprintf("%-30s", r.what)
+	for i := range columns {
+		line += fmt.Sprintf("%11s", at(r.values, i))
+	}
+	line += fmt.Sprintf("%12s  %-10s %s", r.ratio, r.target, r.met)
+	return strings.TrimRight(line, " ")
 }
 
 func at(values []string, i int) string {
