@@ -354,6 +354,19 @@ func TestStatement2_5_13_OverlayComesLate(t *testing.T) {
 	}
 }
 
+// No attempts are counted, so init does not look on for a disk that is not there
+// after the layout's time.
+func TestImageDoesNotLookOn(t *testing.T) {
+	d := imageDisk(imgName + "=" + squashfs("1"))
+	d.At = 11 * time.Second
+	k := systest.New(onImage)
+	k.AddDisk(d)
+	start(k, mount.InOrder)
+	if k.Ended() != "reboot" {
+		t.Errorf("the run ends with %q:\n%s", k.Ended(), k.Trace())
+	}
+}
+
 // Layouts 2.5, statement 14.
 func TestStatement2_5_14_ImgComesLate(t *testing.T) {
 	d := imageDisk(imgName + "=" + squashfs("1"))
