@@ -63,42 +63,41 @@ func outlook(table block.Table, entry block.TableEntry, found firstboot.Finding,
 	var steps []string
 	add := func(format string, args ...any) { steps = append(steps, fmt.Sprintf(format, args...)) }
 	grows := refused == nil && len(growth.Stages) > 0
-	switch {
-	case found.Content == firstboot.Blank && grows:
+	decision := firstboot.Decide(found, firstboot.Wish{})
+	if decision.Claim {
 		add("mark the partition as about to be formatted, in its first sector")
-	case found.Content == firstboot.Leftover:
+	}
+	if decision.Clear {
 		add("clear the mark of a format in its first sector; the filesystem stays as it is")
 	}
-	if grows {
+	if grows && (decision.Format || usable(found)) {
 		add("give it the space behind it: %s", growth)
 	}
-	switch found.Content {
-	case firstboot.Blank, firstboot.HalfMade:
+	if decision.Format {
 		add("make an ext4 in it, with the mke2fs of the slot")
-	case firstboot.Filesystem, firstboot.Leftover:
-		if usable(found) && (grows || found.Super.Size+block.MinGain <= entry.Size) {
-			add("grow the %s to fill it, after the boot (minos-growfs.service), or before it with minos.grow=now", found.Super.Type)
-		}
+	} else if usable(found) && (grows || found.Super.Size+block.MinGain <= entry.Size) {
+		add("grow the %s to fill it, after the boot (minos-growfs.service), or before it with minos.grow=now", found.Super.Type)
 	}
 	text += "The plan      " + planned(steps)
 	if refused != nil {
 		text += fmt.Sprintf("Not           grow the partition: %v\n", refused)
 	}
-	switch found.Content {
-	case firstboot.Filesystem, firstboot.Leftover:
-		if !usable(found) {
-			text += "Not           use it: the layout slots has ext4 there; there is no data partition until a person has seen to it\n"
-		}
-	case firstboot.Stale:
+	switch {
+	case found.Content == firstboot.Stale:
 		text += "Not           format it: only minos.format-data= with the label of the image build does that; without it there is no data partition\n"
-	case firstboot.Unknown, firstboot.Unreadable:
+	case decision.Err != nil:
 		text += "Not           format it: it is not proved to be nobody's; there is no data partition until a person has seen to it\n"
+	case !decision.Format && !usable(found):
+		text += "Not           use it: the layout slots has ext4 there; there is no data partition until a person has seen to it\n"
 	}
 	return text
 }
 
 // usable tells whether the layout slots takes what was found for its data.
-func usable(found firstboot.Finding) bool { return found.Super.Type == "ext4" }
+func usable(found firstboot.Finding) bool {
+	whole := found.Content == firstboot.Filesystem || found.Content == firstboot.Leftover
+	return whole && found.Super.Type == "ext4"
+}
 
 // planned is a list of steps.
 func planned(steps []string) string {

@@ -83,12 +83,13 @@ func TestOutlook(t *testing.T) {
 		{"larger card", firstboot.Finding{Content: firstboot.Filesystem, Super: ext4}, grown, []string{grows, enlarges}},
 		{"grown by half", firstboot.Finding{Content: firstboot.Filesystem, Super: block.Superblock{Type: "ext4", Size: 32 << 20}}, full, []string{enlarges}},
 		{"btrfs", firstboot.Finding{Content: firstboot.Filesystem, Super: block.Superblock{Type: "btrfs"}}, full, []string{"has ext4 there"}},
-		{"blank", firstboot.Finding{Content: firstboot.Blank}, full, []string{makes}},
+		{"blank", firstboot.Finding{Content: firstboot.Blank}, full, []string{marks, makes}},
 		{"blank, larger", firstboot.Finding{Content: firstboot.Blank}, grown, []string{marks, grows, makes}},
 		{"half made", firstboot.Finding{Content: firstboot.HalfMade}, full, []string{makes}},
 		{"leftover", firstboot.Finding{Content: firstboot.Leftover, Super: ext4}, full, []string{"clear the mark"}},
 		{"stale", firstboot.Finding{Content: firstboot.Stale}, full, []string{"minos.format-data="}},
-		{"unknown", firstboot.Finding{Content: firstboot.Unknown}, grown, []string{grows, "not proved"}},
+		{"half made, larger", firstboot.Finding{Content: firstboot.HalfMade}, grown, []string{grows, makes}},
+		{"unknown", firstboot.Finding{Content: firstboot.Unknown}, grown, []string{"not proved"}},
 		{"unreadable", firstboot.Finding{Content: firstboot.Unreadable}, full, []string{"not proved"}},
 	} {
 		text := outlook(block.Table{Scheme: "dos"}, entry, test.found, test.growth, nil)

@@ -9,8 +9,9 @@ import (
 // growth is the step that gives a partition the space behind it, when there is
 // some: of a card on which there is none only sizes are read, from sysfs. It
 // is done before the partition is mounted, so that the filesystem finds its
-// space; after are steps that have to see the partition as it was.
-func growth(m Machine, p partition, after ...string) []mount.Step {
+// space; needs are steps that have to have noted what the partition was: once
+// it has grown, a blank one cannot be proved blank any more.
+func growth(m Machine, p partition, needs ...string) []mount.Step {
 	device := p.match.Device
 	if p.err != nil || device.Number == 0 || device.Disk != p.disk {
 		return nil // what is not known to be ours is not changed
@@ -32,11 +33,12 @@ func growth(m Machine, p partition, after ...string) []mount.Step {
 	if !firstboot.RoomBehind(disk, is, others) {
 		return nil
 	}
-	// Nothing stands in for it: the action tells what it cannot do, and does
-	// not fail, since a boot without more space is not a degraded one.
+	// Nothing stands in for it, and nothing is lost: the action tells what it
+	// cannot do, and does not fail, since a boot without more space is not a
+	// degraded one.
 	return []mount.Step{{
 		Name: p.name + "-grow", Title: "grow the " + p.name + " partition",
-		After: after,
+		Needs: needs, Tolerated: true,
 		Do: []mount.Action{firstboot.Grow{
 			Disk: "/dev/" + p.disk, Partition: device.Path(), Number: device.Number, Is: is,
 		}},
