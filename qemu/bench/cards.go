@@ -93,7 +93,7 @@ func (t track) runCard(v variant, image string, size int64) (figures, error) {
 	if err := os.Truncate(image, size); err != nil {
 		return figures{}, fmt.Errorf("cannot make a card of %d bytes: %w", size, err)
 	}
-	t.disk, t.keep = image, false
+	t.disk, t.keep, t.byClock = image, false, true
 	return t.run(v)
 }
 
