@@ -29,14 +29,18 @@ func dataOf(disk Disk) Range {
 	return all[slices.IndexFunc(all, func(r Range) bool { return r.Name == "data" })]
 }
 
-// An image without a filesystem for data is written to a card of 3 GiB: the
-// first boot gives data all the space and an ext4, and the second is silent.
+// An image without a filesystem for data is written to a card of 12 GiB: the
+// first boot gives data all the space and an ext4 of 8 GiB, minosctl gives that
+// the rest, and the second boot is silent.
 func TestBlankDataIsFormatted(t *testing.T) {
 	t.Parallel()
 	tools(t, "e2fsck", "sfdisk")
 	disk := blankData(t, "usr/sbin/mke2fs")
+	root := disk.RootFSA.Content.(Ext4)
+	root.Tree = root.Tree.With(File{Name: "sbin/minosctl", Mode: 0o755, From: initramfs(t, "minosctl")})
+	disk.RootFSA.Content = root
 	image := (Case{Disk: &disk}).image(t)
-	if err := os.Truncate(image, 3<<30); err != nil {
+	if err := os.Truncate(image, 12<<30); err != nil {
 		t.Fatal(err)
 	}
 	bootOnce := func(do ...string) Result {
@@ -46,12 +50,15 @@ func TestBlankDataIsFormatted(t *testing.T) {
 		}
 		return r
 	}
-	const size, read = "statfs:/data", "read:/data/mine"
-	first := bootOnce("write:/data/mine=text", size)
+	const size, read, grow = "statfs:/data", "read:/data/mine", "run:/sbin/minosctl%20grow-data"
+	first := bootOnce("write:/data/mine=text", size, grow)
 	shows(t, first.Console, "minos: /dev/vda4 is blank: ", "minos: disk /dev/vda has grown: ", "minos: /dev/vda4 is an ext4 of ")
 	var magic, bytes int64
-	if _, err := fmt.Sscanf(strings.ReplaceAll(first.result(t, size), "ro=false ", ""), "magic=%v bytes=%d", &magic, &bytes); err != nil || bytes < 2500<<20 {
-		t.Errorf("/data is %s, %v; want nearly 3 GiB", first.result(t, size), err)
+	if _, err := fmt.Sscanf(strings.ReplaceAll(first.result(t, size), "ro=false ", ""), "magic=%v bytes=%d", &magic, &bytes); err != nil || bytes < 7<<30 || bytes > 8<<30 {
+		t.Errorf("/data is %s, %v; want nearly 8 GiB", first.result(t, size), err)
+	}
+	if got := first.result(t, grow); !strings.HasPrefix(got, `status=0 "the filesystem of /data has `) {
+		t.Errorf("minosctl grow-data: %s", got)
 	}
 	judgeTable(t, image, false)
 	at := fmt.Sprintf("%s?offset=%d", image, dataOf(disk).Start)
@@ -59,7 +66,13 @@ func TestBlankDataIsFormatted(t *testing.T) {
 	if out, err := Tool("e2fsck", "-f", "-n", at); err != nil {
 		t.Errorf("e2fsck: %v\n%s", err, out)
 	}
-	second := bootOnce(read)
+	second := bootOnce(read, size, grow)
+	if _, err := fmt.Sscanf(strings.ReplaceAll(second.result(t, size), "ro=false ", ""), "magic=%v bytes=%d", &magic, &bytes); err != nil || bytes < 11<<30 {
+		t.Errorf("/data is %s, %v; want nearly 12 GiB", second.result(t, size), err)
+	}
+	if got := second.result(t, grow); got != `status=0 ""` {
+		t.Errorf("minosctl grow-data once more: %s", got)
+	}
 	lacks(t, second.Console, "is blank", "has grown", "is an ext4 of", "ignoring: ")
 	if got := second.result(t, read); got != `"text"` {
 		t.Errorf("what the first boot wrote is %s", got)

@@ -75,6 +75,9 @@ func outlook(table block.Table, entry block.TableEntry, found firstboot.Finding,
 	}
 	if decision.Format {
 		add("make an ext4 in it, with the mke2fs of the slot")
+		if size := max(growth.To, entry.Size); firstboot.FirstSize(size) < size {
+			add("grow that beyond %s after the boot (minos-growfs.service), or before it with minos.grow=now", block.SizeText(firstboot.FirstSize(size)))
+		}
 	} else if usable(found) && (grows || found.Super.Size+block.MinGain <= entry.Size) {
 		add("grow the %s to fill it, after the boot (minos-growfs.service), or before it with minos.grow=now", found.Super.Type)
 	}

@@ -88,10 +88,19 @@ func (f Format) Apply(env mount.Env) error {
 	if err != nil {
 		return fmt.Errorf("it is not formatted: %w", err)
 	}
-	env.Say(fmt.Sprintf("%s is an ext4 of %d MiB now; %.1f MiB were written", f.Device, size/mib, float64(written)/mib))
+	env.Say(fmt.Sprintf("%s is an ext4 of %d MiB now; %.1f MiB were written", f.Device, FirstSize(size)/mib, float64(written)/mib))
+	if size > FirstSize(size) {
+		env.Say(fmt.Sprintf("the rest of %s, up to %d MiB, is for minosctl grow-data, beside the running system", f.Device, size/mib))
+	}
 	return nil
 }
 
+// FirstSize is how many bytes of a partition a new filesystem takes. To make a
+// large one takes longer and writes more, and the boot has to wait: the rest is
+// given to it while it is in use, as on a card that is larger than its image.
+func FirstSize(size int64) int64 { return min(size, 8*gib) }
+
+// format returns how many bytes were written, and the size of the partition.
 func (f Format) format(env mount.Env) (written, size int64, err error) {
 	dev, err := env.Kernel.WriteDevice(f.Device)
 	if err != nil {
@@ -108,7 +117,7 @@ func (f Format) format(env mount.Env) (written, size int64, err error) {
 	defer room.Leave(env)
 	room.Environ = makeEnviron
 	image := path.Join(room.Tmp, "ext4")
-	if err := env.Kernel.MakeSparse(image, size); err != nil {
+	if err := env.Kernel.MakeSparse(image, FirstSize(size)); err != nil {
 		return 0, 0, err
 	}
 	exit, err := room.Run(env, formatTime, makeArguments(size, f.Label, room.Seen("ext4"))...)
@@ -142,8 +151,8 @@ var makeEnviron = []string{"UNIX_IO_NOZEROOUT=1"}
 var features = []string{"none", "has_journal", "ext_attr", "resize_inode", "dir_index", "filetype", "extent", "64bit",
 	"flex_bg", "sparse_super", "large_file", "huge_file", "dir_nlink", "extra_isize", "metadata_csum"}
 
-// makeArguments are those of mke2fs(8) for a filesystem of size bytes in a file.
-// docs/first-boot.md says why each of them is so.
+// makeArguments are those of mke2fs(8) for a filesystem, in a file, that is to
+// have size bytes in the end. docs/first-boot.md says why each of them is so.
 func makeArguments(size int64, label, file string) []string {
 	return []string{"-q", "-F", "-t", "ext4", "-L", label, "-b", "4096", "-I", "256", "-m", "1",
 		"-i", strconv.FormatInt(inodeRatio(size), 10), "-J", "size=" + strconv.FormatInt(journalSize(size)/mib, 10),
