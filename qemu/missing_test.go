@@ -115,7 +115,7 @@ type lacking struct {
 func TestStatement1_7_20_WithoutData(t *testing.T) {
 	for _, test := range []lacking{
 		{"missing", func(d *Disk) { d.Data.MiB = 0 }, "data", "the disk vda has no data (GPT name data, else label data, else partition 4)"},
-		{"blank", func(d *Disk) { d.Data.Content = nil }, "data", "/dev/vda4 (data) holds no filesystem that is known, or a damaged one; it has to hold ext4"},
+		{"blank", func(d *Disk) { d.Data.Content = nil }, "data", "it is not formatted: slot A has no mke2fs in "},
 		{"of another kind", func(d *Disk) { d.Data.Content = d.Boot.Content }, "data", "/dev/vda4 (data) holds vfat; it has to hold ext4"},
 		{"that the kernel refuses", func(d *Disk) { d.Data.Damage = badGroups }, "data", "mount ext4 /dev/vda4 on /mnt/data: "},
 	} {
@@ -130,8 +130,8 @@ func TestDegraded(t *testing.T) {
 		{"boot missing", func(d *Disk) { d.Boot.MiB = 0 }, "boot", "the disk vda has no boot (GPT name boot, else label bootfs, else partition 1)"},
 		{"boot of another kind", func(d *Disk) { d.Boot.Content = Ext4{Label: "bootfs"} }, "boot", "/dev/vda1 (boot) holds ext4; it has to hold vfat"},
 		{"overlay missing", func(d *Disk) { d.Overlay.MiB = 0 }, "overlay", "the disk vda has no overlay (GPT name overlay, else label overlay, else partition 3)"},
-		{"overlay without a magic", func(d *Disk) { d.Overlay.Damage = noMagic }, "overlay", "/dev/vda3 (overlay) holds no filesystem that is known"},
-		{"overlay with a bad checksum", func(d *Disk) { d.Overlay.Damage = badChecksum }, "overlay", "/dev/vda3 (overlay) holds no filesystem that is known"},
+		{"overlay without a magic", func(d *Disk) { d.Overlay.Damage = noMagic }, "overlay", "/dev/vda3 (overlay): it is not blank: at offset 1025 there is the byte "},
+		{"overlay with a bad checksum", func(d *Disk) { d.Overlay.Damage = badChecksum }, "overlay", "/dev/vda3 (overlay): it is not blank: at offset 1080 there is the mark of ext4"},
 		{"overlay that the kernel refuses", func(d *Disk) { d.Overlay.Damage = badGroups }, "overlay", "mount ext4 /dev/vda3 on /run/initramfs/overlay: "},
 	} {
 		t.Run(test.name, test.boot)
