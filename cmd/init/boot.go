@@ -19,7 +19,8 @@ type machine struct {
 }
 
 // boot is the story of a boot, in the order in which somebody at the console
-// sees it. It returns only when it failed, with the root it had come to.
+// sees it. It returns only when it failed, with the root it had come to. It stays
+// one function, also where that is a little more than a page.
 func boot(m machine, log *Log) (root layout.Root, err error) {
 	k, line := m.kernel, newTimeline(m.kernel)
 	if err := mountAPI(k); err != nil {

@@ -15,6 +15,7 @@ import (
 
 // perform does one "VERB:ARG" of stub.do= and returns its result in words: "ok"
 // or what was found, or the errno.
+// It is the table of all verbs, and so longer than a function should be.
 func perform(text string) string {
 	verb, arg, _ := strings.Cut(text, ":")
 	arg, err := url.PathUnescape(arg)

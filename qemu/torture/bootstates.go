@@ -10,6 +10,7 @@ import (
 // bootStateScenarios are about the attempts that init and U-Boot count, and what
 // minosctl changes. Of their writes only those to the boot state are cut, and to
 // the boot partition where one is made: the others are those of a settled boot.
+// It is a table, and so longer than a function should be.
 func bootStateScenarios() []scenario {
 	data := synced("/data/mine", "1")
 	dataShown := []expected{{path: "/data/mine", texts: []string{"1"}, where: shown}}
