@@ -78,7 +78,7 @@ func (l *laboratory) warm(s scenario, disk string, words []string) (result, erro
 	if s.machine != nil {
 		return l.cold(s, qemu.Drive{File: disk}, words)
 	}
-	key := fmt.Sprint("machine ", s.recipe(parts{}).Size(), words)
+	key := fmt.Sprint("machine ", max(s.recipe(parts{}).Size(), s.card), words)
 	file, err := l.once(key, "machine", func(file string) error { return l.save(file, disk, words) })
 	if err != nil {
 		return result{}, err

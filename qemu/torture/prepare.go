@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -38,13 +39,17 @@ func (l *laboratory) prepare(s scenario, disk string) error {
 // booted is the scenario's disk after the first steps, which are boots.
 // Scenarios that begin with the same ones share it.
 func (l *laboratory) booted(s scenario, steps int) (string, error) {
-	key := fmt.Sprintf("%+v", s.recipe(l.parts))
+	key := fmt.Sprintf("%d %+v", s.card, s.recipe(l.parts))
 	for _, step := range s.before[:steps] {
 		key += fmt.Sprintf(" %q %q", s.wordsOf(step), step.do)
 	}
 	return l.once(key, "disk", func(file string) error {
 		if steps == 0 {
-			return s.recipe(l.parts).Write(file)
+			err := s.recipe(l.parts).Write(file)
+			if err == nil && s.card > 0 {
+				err = os.Truncate(file, s.card)
+			}
+			return err
 		}
 		earlier, err := l.booted(s, steps-1)
 		if err != nil {

@@ -84,6 +84,9 @@ func (l *laboratory) key(s scenario) (string, error) {
 	if s.environment != nil {
 		fmt.Fprintf(h, "%+v", *s.environment)
 	}
+	if s.card > 0 {
+		fmt.Fprintf(h, "%d", s.card)
+	}
 	if len(s.writing) > 0 {
 		fmt.Fprintf(h, "%q %q", s.writing, s.started)
 	}

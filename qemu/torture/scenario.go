@@ -12,6 +12,7 @@ import (
 type scenario struct {
 	name  string
 	disk  func(parts) qemu.Disk // but for the sizes; nil for qemu.StubDisk
+	card  int64                 // the size of the disk in bytes, when it is larger than the image
 	words []string              // of the kernel command line, in the recorded boot and after each cut
 	// later are the words after a cut, where they are others; nil for the same.
 	later []string

@@ -41,6 +41,15 @@ func upperScenarios() []scenario {
 			},
 		},
 		{
+			// The image is on a card of 1 GiB: data gets the space behind it.
+			name: "larger card", words: slotA, card: 1 << 30,
+			do: slices.Concat(mine, data),
+			files: []expected{
+				{path: "/etc/mine", texts: []string{"1"}, where: shown, marked: 1},
+				{path: "/data/mine", texts: []string{"1"}, where: shown, marked: 2},
+			},
+		},
+		{
 			// The directories come with the disk, and somebody has written to
 			// them: that is kept, and bound to the root filesystem.
 			name: "adopted upper", words: slotA, disk: adoptedOverlay,
