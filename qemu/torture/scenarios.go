@@ -15,7 +15,8 @@ func scenarios() []scenario {
 // picks the slot.
 var slotA, picks = []string{"rauc.slot=A"}, []string{}
 
-// upperScenarios are about what a boot does to the writable layer.
+// upperScenarios are about what a boot does to the writable layer, and to the
+// table of a larger card. It is a table, and so longer than a function should be.
 func upperScenarios() []scenario {
 	mine := synced("/etc/mine", "1")
 	data := synced("/data/mine", "1")
