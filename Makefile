@@ -12,10 +12,12 @@ INITRAMFS = $(GO) run ./initramfs -arch $(ARCH) -out out/$(ARCH)
 .PHONY: help
 help:
 	@echo 'make run        boot the demo system in QEMU, to its login prompt'
-	@echo '                FRESH=1 a new disk, SLOT=B makes B the first, DEBUG=1 the debug image,'
+	@echo '                FRESH=1 a new disk, DEBUG=1 the debug image,'
 	@echo '                APPEND="…" more words for the kernel command line,'
-	@echo '                BUNDLE=FILE an update, on a second disk with the label "updates",'
+	@echo '                LAYOUT=slots two slots and U-Boot: that is the default; SLOT=B makes B the'
+	@echo '                first, BUNDLE=FILE an update, on a second disk with the label "updates",'
 	@echo '                SIZE=8G a larger card, INBOX=DIR files for config/ on its boot partition'
+	@echo '                LAYOUT=image a system in a file; NEWIMG=1 a new one, on a second disk'
 	@echo 'make bundle     an update for the demo, to be installed by RAUC: OUT=out/demo/update.raucb'
 	@echo '                (docs/updates.md)'
 	@echo 'make test       everything that has to hold before a change lands'
@@ -47,7 +49,7 @@ demo-initramfs: host-packages
 .PHONY: run
 run: DEMO_IMAGES = $(if $(DEBUG),,-release-only)
 run: demo-initramfs
-	@INITRAMFS=out/arm64/$(if $(DEBUG),initramfs-debug,initramfs-shared).cpio.lz4 $(GO) run ./qemu/demo run
+	@$(GO) run ./qemu/demo run
 
 .PHONY: bundle
 bundle: DEMO_IMAGES = -release-only
