@@ -203,22 +203,27 @@ func writeDisk(file string, size int64, script string, ranges []Range) (err erro
 
 // Install writes one partition's content into an image that is there already,
 // as an updater does.
-func (d Disk) Install(partition, file string) (err error) {
-	out, err := os.OpenFile(file, os.O_RDWR, 0)
-	if err != nil {
-		return fmt.Errorf("cannot install %s: %w", partition, err)
-	}
-	defer func() { err = errors.Join(err, out.Close()) }()
+func (d Disk) Install(partition, file string) error {
 	for _, r := range d.Ranges() {
 		if r.Name == partition {
-			// What was there would shine through the holes of the new content.
-			if _, err := out.WriteAt(make([]byte, r.Size), r.Start); err != nil {
-				return fmt.Errorf("cannot clear %s: %w", partition, err)
-			}
-			return r.fill(out)
+			return r.install(file)
 		}
 	}
 	return fmt.Errorf("cannot install %s: there is no such partition", partition)
+}
+
+// install replaces the content of a partition in an image.
+func (r Range) install(file string) (err error) {
+	out, err := os.OpenFile(file, os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("cannot install %s: %w", r.Name, err)
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	// What was there would shine through the holes of the new content.
+	if _, err := out.WriteAt(make([]byte, r.Size), r.Start); err != nil {
+		return fmt.Errorf("cannot clear %s: %w", r.Name, err)
+	}
+	return r.fill(out)
 }
 
 func (r Range) fill(disk *os.File) error {

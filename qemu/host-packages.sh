@@ -30,6 +30,7 @@ bzip2:bzip2
 xz:xz-utils
 bison:bison
 flex:flex
+fdtput:device-tree-compiler
 bc:bc
 "
 if [ "${1:-}" = test ]; then
@@ -54,7 +55,6 @@ cpio:cpio
 mkenvimage:u-boot-tools
 fw_printenv:libubootenv-tool
 fw_setenv:libubootenv-tool
-fdtput:device-tree-compiler
 e2fsck:e2fsprogs
 debugfs:e2fsprogs
 sgdisk:gdisk

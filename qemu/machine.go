@@ -59,16 +59,22 @@ type Drive struct {
 
 const qemuProgram = "qemu-system-aarch64"
 
-// Arguments are QEMU's for this machine, without those of its consoles.
-func (m Machine) Arguments() []string {
+// hardware is the machine without what it starts with: what a device tree
+// describes.
+func (m Machine) hardware() []string {
 	memory := m.MemoryMiB
 	if memory == 0 {
 		memory = 512
 	}
-	args := []string{
+	return []string{
 		"-machine", "virt", "-cpu", "cortex-a53", "-accel", "tcg", "-m", strconv.Itoa(memory) + "M", "-smp", strconv.Itoa(max(m.Processors, 1)),
 		"-nodefaults", "-no-reboot", "-nic", "none",
 	}
+}
+
+// Arguments are QEMU's for this machine, without those of its consoles.
+func (m Machine) Arguments() []string {
+	args := m.hardware()
 	args = append(args, m.program()...)
 	for i, d := range m.Drives {
 		args = append(args, d.arguments(fmt.Sprintf("disk%d", i))...)
