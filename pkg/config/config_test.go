@@ -15,7 +15,8 @@ var withoutWords = cmpopts.IgnoreFields(Config{}, "Words")
 
 func defaults(change func(*Config)) Config {
 	c := Config{Layout: "slots", Overlay: "keep", Timestamps: true, BootState: EnvPlace{0, 0x4000, -1}, Files: -1,
-		Images: []string{"root-squashfs.img", "root-squash.img"}, ImageOld: "infix"}
+		Images: []string{"root-squashfs.img", "root-squash.img"}, ImageOld: "infix",
+		Tryboot: "flag", TrybootParts: TrybootParts{1, 2, 3, 4, 5, 6}, VolatileSize: "25%"}
 	if change != nil {
 		change(&c)
 	}
@@ -69,6 +70,10 @@ func TestParse(t *testing.T) {
 			}
 		})},
 		{"boot files at the top", "", "minos.files=0", defaults(func(c *Config) { c.Files = 0 })},
+		{"tryboot", "minos.tryboot=selector", "minos.tryboot-parts=1,2,3,5,6,7 kn86.slot=B kn86.slot=b", defaults(func(c *Config) {
+			c.Tryboot, c.TrybootParts, c.KN86Slots = TrybootSelector, TrybootParts{1, 2, 3, 5, 6, 7}, []string{"B", "b"}
+		})},
+		{"size of a layer in memory", "minos.volatile-size=128m", "minos.volatile-size=50% minos.volatile-size=1g", defaults(func(c *Config) { c.VolatileSize = "1g" })},
 		{"inbox", "minos.inbox=a.conf:wifi/a.conf", "minos.inbox=/config/:config:consume minos.inbox=k:ssh/k:append-unique:0640", defaults(func(c *Config) {
 			c.Inbox = []InboxRule{
 				{"a.conf", "wifi/a.conf", IfAbsent, 0o600}, {"config", "config", Consume, 0o600}, {"k", "ssh/k", AppendUnique, 0o640},
@@ -125,6 +130,15 @@ func TestParseWarnings(t *testing.T) {
 		{"", "minos.images=a,../b", line + `"minos.images=a,../b", ignoring: expected the name of a file without a directory, or several with commas`},
 		{"", "minos.image-old=x", line + `"minos.image-old=x", ignoring: expected infix or suffix`},
 		{"", "minos.newimg=all", line + `"minos.newimg=all", ignoring: expected any, wait, or both with a comma`},
+		{"", "minos.tryboot=on", line + `"minos.tryboot=on", ignoring: expected flag or selector`},
+		{"", "minos.tryboot-parts=1,2,3,4,5", line + `"minos.tryboot-parts=1,2,3,4,5", ignoring: expected six different numbers of partitions, for example 1,2,3,5,6,7`},
+		{"", "minos.tryboot-parts=1,2,3,4,5,5", line + `"minos.tryboot-parts=1,2,3,4,5,5", ignoring: expected six different numbers of partitions, for example 1,2,3,5,6,7`},
+		{"", "minos.tryboot-parts=0,2,3,4,5,6", line + `"minos.tryboot-parts=0,2,3,4,5,6", ignoring: expected six different numbers of partitions, for example 1,2,3,5,6,7`},
+		{"", "minos.tryboot-parts=1,2,3,4,5,129", line + `"minos.tryboot-parts=1,2,3,4,5,129", ignoring: expected six different numbers of partitions, for example 1,2,3,5,6,7`},
+		{"", "minos.volatile-size=0%", line + `"minos.volatile-size=0%", ignoring: expected a part of the memory, 1% to 100%, or a size with the unit k, m or g, for example 128m`},
+		{"", "minos.volatile-size=101%", line + `"minos.volatile-size=101%", ignoring: expected a part of the memory, 1% to 100%, or a size with the unit k, m or g, for example 128m`},
+		{"", "minos.volatile-size=128", line + `"minos.volatile-size=128", ignoring: expected a part of the memory, 1% to 100%, or a size with the unit k, m or g, for example 128m`},
+		{"", "minos.volatile-size=1kk", line + `"minos.volatile-size=1kk", ignoring: expected a part of the memory, 1% to 100%, or a size with the unit k, m or g, for example 128m`},
 		{"", "rw=1", line + `"rw=1", ignoring: expected no value`},
 		{"", "minos.overlay=KEEP", line + `"minos.overlay=KEEP", ignoring: expected keep, reset or volatile`},
 		{"", "minos.onfail=", line + `"minos.onfail=", ignoring: expected reboot, halt, poweroff or shell`},
