@@ -31,23 +31,22 @@ type Config struct {
 	Slots      []string          // every value of rauc.slot= in order, as written, valid or not; none
 	KN86Slots  []string          // every value of kn86.slot= in order, as written, valid or not; none
 	Tryboot    TrybootRequest    // minos.tryboot=; TrybootFlag
-	// TrybootParts is minos.tryboot-parts=; 1 to 6, in their order.
-	TrybootParts TrybootParts
-	VolatileSize string      // minos.volatile-size=: of an upper in memory, as tmpfs takes it; "25%"
-	Images       []string    // minos.images=, in the order in which they are looked for
-	ImageOld     MarkPlace   // minos.image-old=; Infix
-	NewImage     NewImage    // minos.newimg=; nothing of it
-	ReadOnly     bool        // ro and rw, of which the last counts; false
-	Files        int         // minos.files=: the set of boot files that the bootloader started; -1, not given
-	GrowNow      bool        // minos.grow=now: the filesystem of data grows before the hand-over; false
-	Build        string      // minos.build=: the label of this image build; "", it has none
-	Inbox        []InboxRule // minos.inbox=, in order; nil, not given: DefaultInbox
-	DataDirs     []string    // minos.data-dirs=: made on the data partition where they are missing; none
-	Root         string      // root= as the bootloader passed it: reported, not obeyed; ""
-	MachineID    string      // systemd.machine_id=, the last that is not empty, as written; ""
-	Timestamps   bool        // minos.timestamps=: tell systemd when init ran; true
-	Words        []Word      // all words, those of the file before those of the command line
-	Warnings     []string    // what was ignored: where, what, and what was expected
+	TryParts   TrybootParts      // minos.tryboot-parts=; 1 to 6, in their order
+	UpperSize  string            // minos.volatile-size=, as tmpfs takes it; "25%": a runaway log must not take what the device needs to be reached
+	Images     []string          // minos.images=, in the order in which they are looked for
+	ImageOld   MarkPlace         // minos.image-old=; Infix
+	NewImage   NewImage          // minos.newimg=; nothing of it
+	ReadOnly   bool              // ro and rw, of which the last counts; false
+	Files      int               // minos.files=: the set of boot files that the bootloader started; -1, not given
+	GrowNow    bool              // minos.grow=now: the filesystem of data grows before the hand-over; false
+	Build      string            // minos.build=: the label of this image build; "", it has none
+	Inbox      []InboxRule       // minos.inbox=, in order; nil, not given: DefaultInbox
+	DataDirs   []string          // minos.data-dirs=: made on the data partition where they are missing; none
+	Root       string            // root= as the bootloader passed it: reported, not obeyed; ""
+	MachineID  string            // systemd.machine_id=, the last that is not empty, as written; ""
+	Timestamps bool              // minos.timestamps=: tell systemd when init ran; true
+	Words      []Word            // all words, those of the file before those of the command line
+	Warnings   []string          // what was ignored: where, what, and what was expected
 }
 
 // DefaultLayout is the layout of an image that names none.
@@ -120,7 +119,7 @@ func (c Config) Has(key string) bool {
 // Parse reads both sources. It never fails: a word that is not understood
 // becomes a warning, and what was set before it stays.
 func Parse(conf, cmdline []byte) Config {
-	c := Config{Layout: DefaultLayout, Overlay: Keep, Timestamps: true, Files: -1, Tryboot: TrybootFlag, TrybootParts: TrybootParts{1, 2, 3, 4, 5, 6}, VolatileSize: "25%",
+	c := Config{Layout: DefaultLayout, Overlay: Keep, Timestamps: true, Files: -1, Tryboot: TrybootFlag, TryParts: TrybootParts{1, 2, 3, 4, 5, 6}, UpperSize: "25%",
 		Images: []string{"root-squashfs.img", "root-squash.img"}, ImageOld: Infix, BootState: EnvPlace{Size: 0x4000, Second: -1}}
 	keys := Keys()
 	for _, line := range fileLines(conf) {

@@ -16,7 +16,7 @@ var withoutWords = cmpopts.IgnoreFields(Config{}, "Words")
 func defaults(change func(*Config)) Config {
 	c := Config{Layout: "slots", Overlay: "keep", Timestamps: true, BootState: EnvPlace{0, 0x4000, -1}, Files: -1,
 		Images: []string{"root-squashfs.img", "root-squash.img"}, ImageOld: "infix",
-		Tryboot: "flag", TrybootParts: TrybootParts{1, 2, 3, 4, 5, 6}, VolatileSize: "25%"}
+		Tryboot: "flag", TryParts: TrybootParts{1, 2, 3, 4, 5, 6}, UpperSize: "25%"}
 	if change != nil {
 		change(&c)
 	}
@@ -71,9 +71,9 @@ func TestParse(t *testing.T) {
 		})},
 		{"boot files at the top", "", "minos.files=0", defaults(func(c *Config) { c.Files = 0 })},
 		{"tryboot", "minos.tryboot=selector", "minos.tryboot-parts=1,2,3,5,6,7 kn86.slot=B kn86.slot=b", defaults(func(c *Config) {
-			c.Tryboot, c.TrybootParts, c.KN86Slots = TrybootSelector, TrybootParts{1, 2, 3, 5, 6, 7}, []string{"B", "b"}
+			c.Tryboot, c.TryParts, c.KN86Slots = TrybootSelector, TrybootParts{1, 2, 3, 5, 6, 7}, []string{"B", "b"}
 		})},
-		{"size of a layer in memory", "minos.volatile-size=128m", "minos.volatile-size=50% minos.volatile-size=1g", defaults(func(c *Config) { c.VolatileSize = "1g" })},
+		{"size of a layer in memory", "minos.volatile-size=128m", "minos.volatile-size=50% minos.volatile-size=1g", defaults(func(c *Config) { c.UpperSize = "1g" })},
 		{"inbox", "minos.inbox=a.conf:wifi/a.conf", "minos.inbox=/config/:config:consume minos.inbox=k:ssh/k:append-unique:0640", defaults(func(c *Config) {
 			c.Inbox = []InboxRule{
 				{"a.conf", "wifi/a.conf", IfAbsent, 0o600}, {"config", "config", Consume, 0o600}, {"k", "ssh/k", AppendUnique, 0o640},

@@ -43,7 +43,7 @@ func setTrybootParts(c *Config, _ string, w Word) error {
 	if len(n) != 6 {
 		return unexpected(w, "six different numbers of partitions, for example 1,2,3,5,6,7")
 	}
-	c.TrybootParts = TrybootParts{Common: n[0], BootA: n[1], BootB: n[2], RootA: n[3], RootB: n[4], Shared: n[5]}
+	c.TryParts = TrybootParts{Common: n[0], BootA: n[1], BootB: n[2], RootA: n[3], RootB: n[4], Shared: n[5]}
 	return nil
 }
 
@@ -65,6 +65,6 @@ func setVolatileSize(c *Config, _ string, w Word) error {
 	if err != nil || n == 0 || percent && n > 100 || !percent && len(w.Value) != len(digits)+1 {
 		return unexpected(w, "a part of the memory, 1% to 100%, or a size with the unit k, m or g, for example 128m")
 	}
-	c.VolatileSize = w.Value
+	c.UpperSize = w.Value
 	return nil
 }

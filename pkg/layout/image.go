@@ -111,7 +111,7 @@ func (r *Root) addThrownAwayUpper(conf config.Config, overlay partition, rootfs 
 	inMemory := mount.Upper{Dir: backing + "/volatile"}
 	r.Overlay = mount.Overlay{Target: newRoot, Lowers: lowers, Upper: upper, ReadOnly: conf.ReadOnly}
 	r.StandIn = mount.Overlay{Target: newRoot, Lowers: lowers, Upper: inMemory, Distrust: true, ReadOnly: conf.ReadOnly}
-	volatile := []mount.Action{mount.Tmpfs(inMemory.Dir, "25%"), inMemory, r.StandIn}
+	volatile := []mount.Action{mount.Tmpfs(inMemory.Dir, conf.UpperSize), inMemory, r.StandIn}
 	persistent := mount.MakeDir{Dir: lowers[0]}
 	inTheImage := mount.Bring{FSType: "overlay", Root: rootfs, File: func(release string) string {
 		return "/lib/modules/" + release + "/kernel/fs/overlayfs/overlay.ko"
@@ -122,7 +122,7 @@ func (r *Root) addThrownAwayUpper(conf config.Config, overlay partition, rootfs 
 	r.Steps = append(r.Steps, mount.Step{
 		Name: "overlay", Title: "mount the overlay partition",
 		Do:        []mount.Action{overlay.mount(overlay.at, sys.NoAtime), persistent},
-		Tolerated: true, Else: []mount.Action{mount.Tmpfs(overlay.at, "25%"), persistent},
+		Tolerated: true, Else: []mount.Action{mount.Tmpfs(overlay.at, conf.UpperSize), persistent},
 		Loss: "what is kept in persistent does not show",
 	}, mount.Step{
 		Name: "module", Title: "load the module of overlay", After: []string{"rootfs"},

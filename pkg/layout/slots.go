@@ -90,7 +90,7 @@ func prepareSlots(m Machine) (Root, error) {
 	const bootFlags = sys.ReadOnly | sys.NoAtime
 	card := cardOf(m, bootFlags)
 	root.Steps = append(root.Steps, boot.staged(bootFlags))
-	root.addUpper(policy, *found.role("overlay"), lowerLayer{
+	root.addUpper(m.Config, policy, *found.role("overlay"), lowerLayer{
 		step: rootfs.name, at: rootfs.at, dir: choice.Slot.Lower(), identity: rootfs.identity(m.Kernel), tools: tools,
 	}, card)
 	claim := data.claimed(data.lost())
@@ -143,12 +143,10 @@ type lowerLayer struct {
 // overlay partition as the policy wants it, and in memory when it asks for that
 // or when the partition fails, since both slots share it and no restart would
 // mend it.
-func (r *Root) addUpper(policy config.OverlayPolicy, overlay partition, lower lowerLayer, card firstboot.Card) {
+func (r *Root) addUpper(conf config.Config, policy config.OverlayPolicy, overlay partition, lower lowerLayer, card firstboot.Card) {
 	inMemory := mount.Upper{Dir: backing + "/volatile"}
 	r.StandIn = mount.Overlay{Target: newRoot, Lowers: []string{lower.at}, Upper: inMemory, Distrust: true}
-	// A quarter of the memory: a runaway log must not take what the device
-	// needs to be reached.
-	volatile := []mount.Action{mount.Tmpfs(inMemory.Dir, "25%"), inMemory, r.StandIn}
+	volatile := []mount.Action{mount.Tmpfs(inMemory.Dir, conf.UpperSize), inMemory, r.StandIn}
 
 	r.Upper = string(policy)
 	root := mount.Step{Name: "root", Title: "lay the writable layer over the root filesystem", After: []string{lower.step}}

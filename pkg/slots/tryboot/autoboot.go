@@ -1,6 +1,6 @@
 // Package tryboot is what a Raspberry Pi's firmware knows of two systems on one
 // card: autoboot.txt, which says what is started by default and what for a
-// trial. It is pure; who reads and writes the files is the caller's business.
+// trial, and the device tree, which tells what was started. It is pure; who reads and writes the files is the caller's business.
 package tryboot
 
 import (
