@@ -4,6 +4,7 @@ package main
 
 import (
 	"github.com/minos-os/minos-init/pkg/config"
+	"github.com/minos-os/minos-init/pkg/firstboot"
 	"github.com/minos-os/minos-init/pkg/mount"
 	"github.com/minos-os/minos-init/pkg/slots/ubootenv"
 	"github.com/minos-os/minos-init/pkg/sys"
@@ -22,6 +23,8 @@ func plantFault(conf config.Config) error {
 		ubootenv.PlantedFault = fault
 	case mount.MissingFsync, mount.RenameBeforeData: // a writer's, which a power cut shows
 		mount.PlantedFault = fault
+	case firstboot.RemovedBeforeStored:
+		firstboot.PlantedFault = fault
 	}
 	return nil
 }

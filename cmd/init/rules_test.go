@@ -34,7 +34,7 @@ var mayImport = map[string][]string{
 	"pkg/adopt":          {"pkg/block", "pkg/mount", "pkg/sys"},
 	"pkg/firstboot":      {"pkg/block", "pkg/mount", "pkg/sys"},
 	"pkg/layout":         {"pkg/adopt", "pkg/block", "pkg/config", "pkg/firstboot", "pkg/mount", "pkg/report", "pkg/slots", "pkg/slots/tryboot", "pkg/slots/ubootenv", "pkg/sys"},
-	"cmd/init":           {"pkg/block", "pkg/config", "pkg/kmod", "pkg/layout", "pkg/mount", "pkg/report", "pkg/slots/ubootenv", "pkg/sys"},
+	"cmd/init":           {"pkg/block", "pkg/config", "pkg/firstboot", "pkg/kmod", "pkg/layout", "pkg/mount", "pkg/report", "pkg/slots/ubootenv", "pkg/sys"},
 	"cmd/minosctl":       {"pkg/block", "pkg/config", "pkg/firstboot", "pkg/mount", "pkg/report", "pkg/slots", "pkg/slots/tryboot", "pkg/slots/ubootenv", "pkg/sys"},
 	// The builder reads the keys and writes the index that init reads: each
 	// has one home.

@@ -202,7 +202,7 @@ func (h hostKeys) copyKey(from, to, name string, public bool) error {
 		if info, statErr := h.kernel.Lstat(file); err == nil && statErr == nil && info.Mode == mode && bytes.Equal(got, want) {
 			continue
 		}
-		if err := firstboot.ReplaceFile(h.kernel, file, want, mode); err != nil {
+		if err := mount.ReplaceFile(h.kernel, file, want, mode); err != nil {
 			return err
 		}
 	}

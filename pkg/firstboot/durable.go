@@ -9,24 +9,6 @@ import (
 	"github.com/minos-os/minos-init/pkg/sys"
 )
 
-// ReplaceFile gives a file its content and its mode so that a cut leaves the
-// old one, none, or the whole new one. A file is always given the same mode,
-// since what a cut left of an earlier try keeps its own.
-func ReplaceFile(k sys.Kernel, file string, data []byte, perm fs.FileMode) error {
-	partial := file + ".minos-new"
-	if err := k.WriteFile(partial, data, perm); err != nil {
-		_ = k.Remove(partial) // a full disk is not to stay full of this
-		return err
-	}
-	if err := k.Fsync(partial); err != nil {
-		return err
-	}
-	if err := k.Rename(partial, file); err != nil {
-		return err
-	}
-	return k.Fsync(path.Dir(file))
-}
-
 // MakeDirs makes a directory and those above it, below a root that is there,
 // with mode 0755. Their names are durable before anything is put in.
 func MakeDirs(k sys.Kernel, root, dir string) error {

@@ -150,7 +150,7 @@ func (i *Identity) store(k sys.Kernel, plan idPlan) error {
 			return err
 		}
 	}
-	return ReplaceFile(k, path.Join(dir, idName), plan.id.line(), 0o444)
+	return mount.ReplaceFile(k, path.Join(dir, idName), plan.id.line(), 0o444)
 }
 
 // Undo implements mount.Action. The id stays: the next boot wants it as well.

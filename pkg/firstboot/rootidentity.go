@@ -94,7 +94,7 @@ func (r RootIdentity) Apply(env mount.Env) error {
 // NoteFirstBoot writes to the data partition that the first boot of the machine
 // with this id is complete, durably.
 func NoteFirstBoot(k sys.Kernel, data string, id MachineID) error {
-	return ReplaceFile(k, path.Join(data, FirstBootFile), id.line(), 0o444)
+	return mount.ReplaceFile(k, path.Join(data, FirstBootFile), id.line(), 0o444)
 }
 
 // tellers are where the unit may be that calls minosctl first-boot-complete.
@@ -142,7 +142,7 @@ func (r RootIdentity) show(k sys.Kernel, etc idFile, text string) error {
 	if err != nil {
 		return err
 	}
-	return ReplaceFile(k, path.Join(dir, "machine-id"), []byte(text), 0o444)
+	return mount.ReplaceFile(k, path.Join(dir, "machine-id"), []byte(text), 0o444)
 }
 
 // Undo implements mount.Action. What was written is what the next boot writes.

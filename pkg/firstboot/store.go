@@ -39,8 +39,10 @@ func (t *intake) flush() {
 		jobs[n].staged = path.Join(staging, strconv.Itoa(n))
 	}
 	jobs = t.durable(t.each(jobs, t.write))
-	jobs = t.each(jobs, t.readBack)
-	jobs = t.durable(t.each(jobs, t.rename))
+	jobs = t.each(t.each(jobs, t.readBack), t.rename)
+	if !removesEarly() {
+		jobs = t.durable(jobs)
+	}
 	t.stored += len(jobs)
 	t.take(jobs)
 }

@@ -3,6 +3,7 @@
 package mount
 
 import (
+	"io/fs"
 	"path"
 
 	"github.com/minos-os/minos-init/pkg/sys"
@@ -19,22 +20,22 @@ const (
 // find such mistakes.
 var PlantedFault string
 
-// plantedStamp is writeStamp with the planted mistake.
-func plantedStamp(k sys.Kernel, file, identity string) (done bool, err error) {
-	content := []byte(identity + "\n")
+// plantedReplace is ReplaceFile with the planted mistake.
+func plantedReplace(k sys.Kernel, file string, content []byte, mode fs.FileMode) (done bool, err error) {
+	partial := file + partialSuffix
 	switch PlantedFault {
 	case MissingFsync:
 		return true, inOrder(
-			func() error { return k.WriteFile(file+".new", content, 0o644) },
-			func() error { return k.Rename(file+".new", file) },
+			func() error { return k.WriteFile(partial, content, mode) },
+			func() error { return k.Rename(partial, file) },
 			func() error { return k.Fsync(path.Dir(file)) },
 		)
 	case RenameBeforeData:
 		return true, inOrder(
-			func() error { return k.WriteFile(file+".new", nil, 0o644) },
-			func() error { return k.Rename(file+".new", file) },
+			func() error { return k.WriteFile(partial, nil, mode) },
+			func() error { return k.Rename(partial, file) },
 			func() error { return k.Fsync(path.Dir(file)) },
-			func() error { return k.WriteFile(file, content, 0o644) },
+			func() error { return k.WriteFile(file, content, mode) },
 			func() error { return k.Fsync(file) },
 		)
 	}

@@ -2,7 +2,13 @@
 
 package mount
 
-import "github.com/minos-os/minos-init/pkg/sys"
+import (
+	"io/fs"
 
-// plantedStamp does nothing: only a build for the tests has faults.
-func plantedStamp(sys.Kernel, string, string) (done bool, err error) { return false, nil }
+	"github.com/minos-os/minos-init/pkg/sys"
+)
+
+// plantedReplace does nothing: only a build for the tests has faults.
+func plantedReplace(sys.Kernel, string, []byte, fs.FileMode) (done bool, err error) {
+	return false, nil
+}

@@ -150,7 +150,7 @@ func TestUpper(t *testing.T) {
 		"reset with a rest":         {append([]string{"a.trash/upper/g=1"}, used...), true, fresh, false},
 		"cut after the rename":      {[]string{"a.trash/upper/f=1", "a.trash/work/"}, true, fresh, false},
 		"cut while it was made":     {[]string{"a.new/upper/", "a.new/lower=older\n"}, false, fresh, false},
-		"cut in the stamp":          {[]string{"a/lower.new=", "a/upper/f=1", "a/work/"}, false, []string{"a/", "a/lower=new\n", "a/upper/", "a/upper/f=1", "a/work/"}, false},
+		"cut in the stamp":          {[]string{"a/lower.minos-new=", "a/upper/f=1", "a/work/"}, false, []string{"a/", "a/lower=new\n", "a/upper/", "a/upper/f=1", "a/work/"}, false},
 		"a rest of an earlier boot": {append([]string{"a.trash/upper/g=1"}, used...), false, []string{"a/", "a/lower=new\n", "a/upper/", "a/upper/f=1", "a/work/", "a/work/work/"}, false},
 		"the other slot stays":      {append([]string{"b/upper/g=1"}, used...), true, append(slices.Clone(fresh), "b/", "b/upper/", "b/upper/g=1"), false},
 	} {

@@ -190,22 +190,9 @@ func (u Upper) makeFresh(k sys.Kernel, identity string) error {
 }
 
 // writeStamp writes the identity of the lower, durably, before anything is
-// written over that lower. A cut leaves no stamp, or the whole one.
+// written over that lower.
 func writeStamp(k sys.Kernel, file, identity string) error {
-	if done, err := plantedStamp(k, file, identity); done {
-		return err
-	}
-	partial := file + ".new"
-	if err := k.WriteFile(partial, []byte(identity+"\n"), 0o644); err != nil {
-		return err
-	}
-	if err := k.Fsync(partial); err != nil {
-		return err
-	}
-	if err := k.Rename(partial, file); err != nil {
-		return err
-	}
-	return k.Fsync(path.Dir(file))
+	return ReplaceFile(k, file, []byte(identity+"\n"), 0o644)
 }
 
 // putAside keeps Dir as the one generation before this one. Upper and work go

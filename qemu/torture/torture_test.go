@@ -119,6 +119,8 @@ var plantedFaults = []planted{
 	{"missing-fsync", "adopted upper"},
 	{"missing-fsync", "first upper"},
 	{"rename-before-data", "adopted upper"},
+	{"missing-fsync", "first identity"},
+	{"removed-before-stored", "inbox consumed"},
 	{"primary-before-shadow", "attempt"},
 	{"primary-before-shadow", "attempt, old shadow"},
 }
