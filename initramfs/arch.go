@@ -21,8 +21,8 @@ type architecture struct {
 func architectures() []architecture {
 	return []architecture{
 		{"arm64", elf.EM_AARCH64, elf.ELFCLASS64, []string{"GOARM64=v8.0"}},
-		{"arm", elf.EM_ARM, elf.ELFCLASS32, []string{"GOARM=6"}}, // the first Raspberry Pi
-		{"386", elf.EM_386, elf.ELFCLASS32, []string{"GO386=sse2"}},
+		{"arm", elf.EM_ARM, elf.ELFCLASS32, []string{"GOARM=6"}},         // the first Raspberry Pi
+		{"386", elf.EM_386, elf.ELFCLASS32, []string{"GO386=softfloat"}}, // SSE2 is missing in a Geode, and in many a Vortex86
 		{"amd64", elf.EM_X86_64, elf.ELFCLASS64, []string{"GOAMD64=v1"}},
 		{"riscv64", elf.EM_RISCV, elf.ELFCLASS64, []string{"GORISCV64=rva20u64"}},
 	}

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"debug/buildinfo"
 	"os"
 	"path"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -132,17 +134,32 @@ func TestReleaseImage(t *testing.T) {
 	}
 }
 
-// Each architecture gives a static program for it: buildProgram checks.
+// Each architecture gives a static program for it, which buildProgram checks, and
+// for the oldest processor that docs/porting.md promises.
 func TestArchitectures(t *testing.T) {
+	oldest := map[string]debug.BuildSetting{
+		"arm64": {Key: "GOARM64", Value: "v8.0"}, "arm": {Key: "GOARM", Value: "6"}, "386": {Key: "GO386", Value: "softfloat"},
+		"amd64": {Key: "GOAMD64", Value: "v1"}, "riscv64": {Key: "GORISCV64", Value: "rva20u64"},
+	}
 	for _, name := range architectureNames() {
 		t.Run(name, func(t *testing.T) {
 			// What the caller's environment says of a target is not asked.
 			t.Setenv("GOARCH", "mips")
 			t.Setenv("GOARM", "5")
+			t.Setenv("GO386", "sse2")
 			out := runBuilder(t, "-arch", name, "-release-only")
 			for _, want := range []string{"init", "minosctl", "initramfs.cpio.lz4"} {
 				if _, err := os.Stat(filepath.Join(out, want)); err != nil {
 					t.Error(err)
+				}
+			}
+			for _, program := range []string{"init", "minosctl"} {
+				info, err := buildinfo.ReadFile(filepath.Join(out, program))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !slices.Contains(info.Settings, oldest[name]) {
+					t.Errorf("%s was built with %v, want %v among it", program, info.Settings, oldest[name])
 				}
 			}
 		})
