@@ -11,28 +11,36 @@ import (
 )
 
 // What the way out is made with: the running program under another name, in a
-// directory that stays when all around it is emptied, and is shown elsewhere.
+// directory that stays when all around it is emptied, and is shown elsewhere. The
+// initramfs is a ramfs where root= is on the command line (init/do_mounts.c,
+// init_rootfs), and else a tmpfs.
 func TestDirectoryThatStays(t *testing.T) {
-	inNamespace(t, func(t *testing.T, dir string) {
-		k := Linux{}
-		must(t, k.Mount(MountRequest{Source: "old", Target: dir, FSType: "tmpfs"}))
-		dirs(t, dir, "exitrd/dev", "run/initramfs", "gone/deep")
-		must(t, os.WriteFile(dir+"/init", []byte("program"), 0o755))
-		must(t, os.Symlink("init", dir+"/self"))
-		must(t, k.Link(dir+"/self", dir+"/exitrd/shutdown"))
-		must(t, k.Bind(dir+"/exitrd", dir+"/run/initramfs"))
-		tree, err := k.OpenTree(dir, dir+"/exitrd")
-		must(t, err)
-		must(t, tree.Empty())
-		for name, there := range map[string]bool{"init": false, "gone": false, "exitrd/dev": true, "exitrd/shutdown": true, "run/initramfs/shutdown": true} {
-			if _, err := os.Lstat(filepath.Join(dir, name)); (err == nil) != there {
-				t.Errorf("%s: %v, want it there: %t", name, err, there)
-			}
+	for _, fstype := range []string{"tmpfs", "ramfs"} {
+		t.Run(fstype, func(t *testing.T) {
+			inNamespace(t, func(t *testing.T, dir string) { emptiedAround(t, dir, fstype) })
+		})
+	}
+}
+
+func emptiedAround(t *testing.T, dir, fstype string) {
+	k := Linux{}
+	must(t, k.Mount(MountRequest{Source: "old", Target: dir, FSType: fstype}))
+	dirs(t, dir, "exitrd/dev", "run/initramfs", "gone/deep")
+	must(t, os.WriteFile(dir+"/init", []byte("program"), 0o755))
+	must(t, os.Symlink("init", dir+"/self"))
+	must(t, k.Link(dir+"/self", dir+"/exitrd/shutdown"))
+	must(t, k.Bind(dir+"/exitrd", dir+"/run/initramfs"))
+	tree, err := k.OpenTree(dir, dir+"/exitrd")
+	must(t, err)
+	must(t, tree.Empty())
+	for name, there := range map[string]bool{"init": false, "gone": false, "exitrd/dev": true, "exitrd/shutdown": true, "run/initramfs/shutdown": true} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); (err == nil) != there {
+			t.Errorf("%s: %v, want it there: %t", name, err, there)
 		}
-		if content, err := os.ReadFile(dir + "/run/initramfs/shutdown"); string(content) != "program" {
-			t.Errorf("the program is %q, %v", content, err)
-		}
-	})
+	}
+	if content, err := os.ReadFile(dir + "/run/initramfs/shutdown"); string(content) != "program" {
+		t.Errorf("the program is %q, %v", content, err)
+	}
 }
 
 func TestPivotRoot(t *testing.T) {

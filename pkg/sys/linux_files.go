@@ -169,11 +169,15 @@ func (Linux) Statfs(path string) (Statfs, error) {
 		return Statfs{}, &fs.PathError{Op: "statfs", Path: path, Err: err}
 	}
 	return Statfs{
-		Magic:    int64(st.Type),
+		Magic:    magic(&st),
 		ReadOnly: int64(st.Flags)&unix.ST_RDONLY != 0,
 		Free:     int64(st.Bavail) * int64(st.Bsize),
 	}, nil
 }
+
+// magic is the number of a filesystem's type. It has 32 bits, and where a word has
+// no more, the field's sign is its highest: that of ramfs, btrfs and f2fs is set.
+func magic(st *unix.Statfs_t) int64 { return int64(uint32(st.Type)) }
 
 // WriteFile implements Files.
 func (Linux) WriteFile(path string, data []byte, perm fs.FileMode) error {

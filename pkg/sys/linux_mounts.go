@@ -305,7 +305,7 @@ func (t tree) Empty() error {
 		return fmt.Errorf("statfs of the directory to empty: %w", err)
 	}
 	// Nobody's disk is ever emptied: the initramfs is a ramfs or a tmpfs.
-	if m := int64(sfs.Type); m != unix.RAMFS_MAGIC && m != unix.TMPFS_MAGIC {
+	if m := magic(&sfs); m != unix.RAMFS_MAGIC && m != unix.TMPFS_MAGIC {
 		return fmt.Errorf("the directory to empty is not in memory (filesystem type %#x)", m)
 	}
 	var st unix.Stat_t
