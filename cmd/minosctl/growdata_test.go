@@ -30,15 +30,23 @@ func (g grower) GrowFilesystem(_, fstype string, size int64) error {
 	return g.err
 }
 
-// The filesystem grows in parts, each of which is told; one that fills its
-// partition is not touched, and nothing is said.
-func TestGrowData(t *testing.T) {
+// makeExt4 makes a filesystem in a file.
+func makeExt4(t testing.TB, file, size string) {
+	t.Helper()
 	if _, err := exec.LookPath("mke2fs"); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal("mke2fs is not installed, and with CI=true nothing is skipped")
 		}
 		t.Skip("SKIPPED: mke2fs is not installed")
 	}
+	if out, err := exec.Command("mke2fs", "-q", "-F", "-t", "ext4", file, size).CombinedOutput(); err != nil {
+		t.Fatalf("mke2fs: %v, %s", err, out)
+	}
+}
+
+// The filesystem grows in parts, each of which is told; one that fills its
+// partition is not touched, and nothing is said.
+func TestGrowData(t *testing.T) {
 	const gib = 1 << 30
 	for _, c := range []struct {
 		name      string
@@ -64,9 +72,7 @@ func TestGrowData(t *testing.T) {
 			}
 			d.file("run/minos/boot.json", `{"schema":1,"roles":[{"name":"data","device":"/dev/vda4",`+c.report+`}]}`)
 			d.file("dev/vda4", "")
-			if out, err := exec.Command("mke2fs", "-q", "-F", "-t", "ext4", d.path("dev/vda4"), "64M").CombinedOutput(); err != nil {
-				t.Fatalf("mke2fs: %v, %s", err, out)
-			}
+			makeExt4(t, d.path("dev/vda4"), "64M")
 			if err := os.Truncate(d.path("dev/vda4"), c.partition); err != nil {
 				t.Fatal(err)
 			}

@@ -21,6 +21,7 @@ type host struct {
 	lockWait time.Duration // how long another writer is waited for
 	kernel   sys.Kernel    // for files that a power cut must not halve
 	keygen   keygen        // makes SSH host keys
+	restart  func() error  // asks systemd for it
 
 	// The effects on the boot partition's mount, by its directory.
 	makeWritable func(dir string) (restore func() error, err error)

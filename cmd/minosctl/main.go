@@ -20,7 +20,7 @@ import (
 var version = "unversioned"
 
 func main() {
-	h := host{root: "/", lockWait: 10 * time.Second, kernel: sys.Linux{}, keygen: runKeygen, makeWritable: makeWritable, space: spaceIn}
+	h := host{root: "/", lockWait: 10 * time.Second, kernel: sys.Linux{}, keygen: runKeygen, makeWritable: makeWritable, space: spaceIn, restart: restart}
 	os.Exit(run(h, os.Args, os.Stdout, os.Stderr))
 }
 
@@ -30,7 +30,7 @@ const (
 	statusFailed   = 1
 	statusUsage    = 2
 	statusNoState  = 3 // no boot state was found
-	statusRefused  = 4 // a degraded system on trial is not marked good
+	statusRefused  = 4 // a degraded system on trial is not marked good; a trial that is none is not committed
 	callName       = "minosctl"
 	raucName       = "rauc-backend" // a link of this name is the verb: RAUC calls its backend without a word before its own
 	raucVerb       = raucName
@@ -61,6 +61,7 @@ type call struct {
 	commit bool
 	yes    bool
 	dryRun bool
+	reboot bool
 	dir    string // of the boot partition
 	svg    string
 	card   string // its size

@@ -28,6 +28,9 @@ func (c *call) rauc() error {
 		fmt.Fprintln(c.stdout, run.Slot)
 		return nil
 	}
+	if run.trybootLayout() {
+		return c.raucTryboot(word, rest)
+	}
 	if word == "get-primary" {
 		f, _, err := c.readState(run)
 		if err != nil {

@@ -47,6 +47,8 @@ func verbs() []verb {
 			"DISK is the image of a disk, or a card in a reader. Judges the data partition as init does: what it holds, how far it can grow, whether it is formatted. Reads, and writes nothing. With --card an image is judged as if it were on a larger card.", (*call).firstBoot},
 		{"grow-data", "", 0, 0, "", false, "", "give the filesystem of /data all the space of its partition",
 			"For minos-growfs.service; init has made the partition as large as the card. The filesystem stays in use. Each part that is done is a line; nothing is said when there is nothing to do. When it is cut off, the next call goes on.", (*call).growData},
+		{"tryboot", "status|try|commit|abort", 1, 1, "json force reboot", false, "status try commit abort", "try the other slot once by a Raspberry Pi's firmware, and keep it",
+			"For the layout tryboot. try asks for a trial at the next restart, or with --reboot makes it; abort takes that back. In the trial commit makes its slot the default, by one write of one sector of autoboot.txt; without it any restart leads back to the slot of before. It refuses, with status 4, when the firmware has started anything but the partition that the trial is of, and while the boot is degraded; that the slot is the default already is no failure. minos.tryboot=selector on the kernel command line is for boards that are asked by the number of the partition.", (*call).trybootVerb},
 		{raucVerb, "get-primary|get-current|set-primary SLOT|get-state SLOT|set-state SLOT good|bad", 1, 3, "", true, "get-primary get-current set-primary get-state set-state", "be RAUC's custom bootloader backend",
 			"For boots in which init picked the slot, which RAUC cannot see on the kernel command line. RAUC gives its backend no word of ours: point bootloader-custom-backend at a link to minosctl that is called rauc-backend.", (*call).rauc},
 		{"completion", "bash", 1, 1, "", false, "bash", "print the completion for a shell", "", (*call).completion},
@@ -79,11 +81,12 @@ func options() []option {
 		{"image", "FILE", "the image of a whole disk, or a disk that is not the running one", func(c *call) any { return &c.where.image }},
 		{"env", "OFFSET,SIZE[,OFFSET]", "where the environment lies there, as minos.bootstate= has it", func(c *call) any { return &c.where.env }},
 		{"json", "", "print JSON instead of a table", func(c *call) any { return &c.json }},
-		{"force", "", "mark good, or keep, what is degraded and on trial", func(c *call) any { return &c.force }},
+		{"force", "", "mark good, or keep, what is degraded and on trial; try a slot that looks empty", func(c *call) any { return &c.force }},
 		{"commit", "", "keep the running boot files", func(c *call) any { return &c.commit }},
 		{"dir", "DIRECTORY", "the boot partition, mounted and writable", func(c *call) any { return &c.dir }},
 		{"yes", "", "do what cannot be undone", func(c *call) any { return &c.yes }},
 		{"dry-run", "", "say what would be done", func(c *call) any { return &c.dryRun }},
+		{"reboot", "", "restart at once", func(c *call) any { return &c.reboot }},
 		{"card", "SIZE", "the size of the card that the image is written to, for example 32G", func(c *call) any { return &c.card }},
 		{"data", "NAME|NUMBER", "the data partition, where it is neither called data nor has the number 4", func(c *call) any { return &c.data }},
 		{"svg", "FILE", "draw the boot as a waterfall into FILE, - for standard output", func(c *call) any { return &c.svg }},
@@ -186,7 +189,7 @@ func statuses() []string {
 		statusFailed:  "failed; one line says why",
 		statusUsage:   "called in a wrong way",
 		statusNoState: "there is no boot state here",
-		statusRefused: "refused: the slot or the boot files are on trial and the boot is degraded",
+		statusRefused: "refused: what is on trial is degraded, or is not what the firmware was asked for",
 	}
 }
 

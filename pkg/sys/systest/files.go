@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/minos-os/minos-init/pkg/sys"
@@ -292,10 +293,14 @@ func (k *Kernel) Sync() {
 	}
 }
 
-// recorder puts each record written to a file into the trace.
+// recorder puts each record written to a file into the trace. What is written
+// to a file of a disk takes the place of as many bytes there.
 type recorder struct {
 	k    *Kernel
 	name string
+	log  *journal // nil for a file that is no disk's
+	file *node
+	at   int // bytes from its start
 }
 
 // OpenWriter implements sys.Files.
@@ -305,19 +310,32 @@ func (k *Kernel) OpenWriter(name string) (io.WriteCloser, error) {
 	if err := k.effect("open %s", name); err != nil {
 		return nil, failed("open", name, err)
 	}
-	if _, err := k.find("open", name, true); err != nil {
+	p, err := k.find("open", name, true)
+	if err != nil {
 		return nil, err
 	}
-	return recorder{k, path.Base(name)}, nil
+	r := &recorder{k: k, name: path.Base(name)}
+	if k.part(p.mount.source) != nil {
+		if _, _, err := k.parent(p); err != nil {
+			return nil, failed("open", name, err)
+		}
+		r.log, r.file = p.mount.fs.log, p.node()
+	}
+	return r, nil
 }
 
-func (r recorder) Write(p []byte) (int, error) {
+func (r *recorder) Write(p []byte) (int, error) {
 	r.k.mu.Lock()
 	defer r.k.mu.Unlock()
-	if err := r.k.effect("%s: %s", r.name, strings.TrimSuffix(string(p), "\n")); err != nil {
+	if err := r.k.effect("%s: %s", r.name, strings.ReplaceAll(strings.TrimSuffix(string(p), "\n"), "\n", `\n`)); err != nil {
 		return 0, err
+	}
+	if r.log != nil {
+		end := min(len(r.file.data), r.at+len(p))
+		r.log.write(r.file, slices.Concat(r.file.data[:r.at], p, r.file.data[end:]))
+		r.at += len(p)
 	}
 	return len(p), nil
 }
 
-func (r recorder) Close() error { return nil }
+func (r *recorder) Close() error { return nil }
