@@ -92,3 +92,62 @@ func TestOverlayIsMended(t *testing.T) {
 		})
 	}
 }
+
+// The same for the data partition; and one without a journal that nobody has
+// unmounted, which the kernel would take as it is, is looked at before.
+func TestDataIsMended(t *testing.T) {
+	machines(t)
+	tools(t, "debugfs", "e2fsck", "tune2fs")
+	tool := func(name string, args ...string) func(*testing.T, string) {
+		return func(t *testing.T, file string) {
+			if out, err := Tool(name, append(args, file)...); err != nil {
+				t.Fatalf("%s: %v, %s", name, err, out)
+			}
+		}
+	}
+	const write, read = "write:/data/mine=text", "read:/data/mine"
+	for _, test := range []struct {
+		name   string
+		damage []func(*testing.T, string)
+		append []string
+		text   string // on the console
+		there  bool   // /data is
+	}{
+		{"refused", []func(*testing.T, string){tool("debugfs", "-w", "-R", "set_bg 0 checksum 0x1234")}, nil,
+			"minos: e2fsck has gone through /dev/vda4 and left no errors: data: ", true},
+		{"no journal, not unmounted", []func(*testing.T, string){tool("tune2fs", "-O", "^has_journal"), tool("debugfs", "-w", "-R", "ssv free_blocks_count 7"), tool("debugfs", "-w", "-R", "ssv state 0")}, nil,
+			"minos: e2fsck has gone through /dev/vda4 and left no errors: data: Free blocks count wrong (7, counted=", true},
+		{"with errors, and nothing may be mended", []func(*testing.T, string){tool("debugfs", "-w", "-R", "sif lost+found links_count 7"), tool("debugfs", "-w", "-R", "ssv state 2")}, []string{"fsck.repair=no"},
+			"cannot mount the data partition: it is not mended: e2fsck of /dev/vda4 ended with exit status 4: ", false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			image := writable(t)
+			disk := StubDisk("")
+			disk.RootFSA = rootfs(disk.RootFSA.MiB, withE2fsck(t), "A")
+			if err := disk.Install("rootfs-a", image); err != nil {
+				t.Fatal(err)
+			}
+			bootOnce := func(do ...string) Result {
+				return boot(t, Case{Image: image, Change: keep, Append: append([]string{"rauc.slot=A"}, test.append...), Do: append(do, "sync")})
+			}
+			first := bootOnce(write)
+			first.handedOver(t)
+			lacks(t, first.Console, "e2fsck")
+			onPartition(t, image, "data", func(file string) {
+				tool("e2fsck", "-p")(t, file) // only this damage is to be mended, no journal replayed
+				for _, damage := range test.damage {
+					damage(t, file)
+				}
+			})
+			r := bootOnce(read)
+			if report := r.handedOver(t); report.Degraded == test.there {
+				t.Errorf("boot.json says degraded %t %q; want %t", report.Degraded, report.DegradedReasons, !test.there)
+			}
+			shows(t, r.Console, test.text)
+			if got, want := r.result(t, read), map[bool]string{true: `"text"`, false: "ENOENT"}[test.there]; got != want {
+				t.Errorf("what the first boot wrote is %s, want %s", got, want)
+			}
+		})
+	}
+}

@@ -42,6 +42,7 @@ type Config struct {
 	Build      string            // minos.build=: the label of this image build; "", it has none
 	Inbox      []InboxRule       // minos.inbox=, in order; nil, not given: DefaultInbox
 	DataDirs   []string          // minos.data-dirs=: made on the data partition where they are missing; none
+	Fsck       Fsck              // fsck.mode= and fsck.repair=; FsckAuto and FsckPreen
 	Root       string            // root= as the bootloader passed it: reported, not obeyed; ""
 	MachineID  string            // systemd.machine_id=, the last that is not empty, as written; ""
 	Timestamps bool              // minos.timestamps=: tell systemd when init ran; true
@@ -78,6 +79,33 @@ const (
 	Halt     OnFail = "halt"
 	PowerOff OnFail = "poweroff"
 	Shell    OnFail = "shell" // a debug image only
+)
+
+// Fsck is what is said of checks of filesystems, in systemd's words
+// (systemd-fsck(8)).
+type Fsck struct {
+	Mode   FsckMode
+	Repair FsckRepair
+}
+
+// FsckMode is when a filesystem is checked before it is mounted.
+type FsckMode string
+
+// The values of fsck.mode=.
+const (
+	FsckAuto  FsckMode = "auto"  // when there is a reason
+	FsckForce FsckMode = "force" // always
+	FsckSkip  FsckMode = "skip"  // never
+)
+
+// FsckRepair is what a check may change.
+type FsckRepair string
+
+// The values of fsck.repair=.
+const (
+	FsckPreen FsckRepair = "preen" // what can be mended without a person
+	FsckYes   FsckRepair = "yes"   // all
+	FsckNo    FsckRepair = "no"    // nothing
 )
 
 // Stage is a place in the boot where a debug image can be made to stop.
@@ -120,7 +148,7 @@ func (c Config) Has(key string) bool {
 // becomes a warning, and what was set before it stays.
 func Parse(conf, cmdline []byte) Config {
 	c := Config{Layout: DefaultLayout, Overlay: Keep, Timestamps: true, Files: -1, Tryboot: TrybootFlag, TryParts: TrybootParts{1, 2, 3, 4, 5, 6}, UpperSize: "25%",
-		Images: []string{"root-squashfs.img", "root-squash.img"}, ImageOld: Infix, BootState: EnvPlace{Size: 0x4000, Second: -1}}
+		Fsck: Fsck{FsckAuto, FsckPreen}, Images: []string{"root-squashfs.img", "root-squash.img"}, ImageOld: Infix, BootState: EnvPlace{Size: 0x4000, Second: -1}}
 	keys := Keys()
 	for _, line := range fileLines(conf) {
 		where := fmt.Sprintf("%s, line %d", FileName, line.number)

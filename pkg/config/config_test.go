@@ -14,7 +14,7 @@ import (
 var withoutWords = cmpopts.IgnoreFields(Config{}, "Words")
 
 func defaults(change func(*Config)) Config {
-	c := Config{Layout: "slots", Overlay: "keep", Timestamps: true, BootState: EnvPlace{0, 0x4000, -1}, Files: -1,
+	c := Config{Layout: "slots", Overlay: "keep", Fsck: Fsck{"auto", "preen"}, Timestamps: true, BootState: EnvPlace{0, 0x4000, -1}, Files: -1,
 		Images: []string{"root-squashfs.img", "root-squash.img"}, ImageOld: "infix",
 		Tryboot: "flag", TryParts: TrybootParts{1, 2, 3, 4, 5, 6}, UpperSize: "25%"}
 	if change != nil {
@@ -31,6 +31,13 @@ func TestParse(t *testing.T) {
 		{"nothing", "", "", defaults(nil)},
 		{"images", "minos.images=a.img\nrw", "minos.images=b.img,c.img minos.image-old=suffix minos.newimg=wait,any ro", defaults(func(c *Config) {
 			c.Images, c.ImageOld, c.NewImage, c.ReadOnly = []string{"b.img", "c.img"}, Suffix, NewImage{Any: true, Wait: true}, true
+		})},
+		{"checks", "fsck.mode=force", "fsck.repair=no fsck.mode=skip", defaults(func(c *Config) { c.Fsck = Fsck{FsckSkip, FsckNo} })},
+		{"unknown checks", "", "fsck.mode=always fsck.repair=1", defaults(func(c *Config) {
+			c.Warnings = []string{
+				`kernel command line: "fsck.mode=always", ignoring: expected auto, force or skip`,
+				`kernel command line: "fsck.repair=1", ignoring: expected preen, yes or no`,
+			}
 		})},
 		{"ro taken back", "", "ro rw", defaults(nil)},
 		{"words of others", "", "console=ttyAMA0 splash rauc=A minosx=1 perch", defaults(nil)},

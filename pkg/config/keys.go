@@ -50,6 +50,8 @@ func Keys() []Key {
 		{"minos.data-dirs", "PATH or PATH,PATH", "none", "directories that are made on the data partition where they are missing", setDataDirs},
 		{"minos.break", "early, disk, layout, handover", "none", "stages at which a debug image opens a shell", setBreak},
 		{"minos.timestamps", "0, 1", "1", "tell systemd when init began, for systemd-analyze", setTimestamps},
+		{"fsck.mode", "auto, force, skip", string(FsckAuto), "when the data and the overlay partition are checked before they are mounted", setFsckMode},
+		{"fsck.repair", "preen, yes, no", string(FsckPreen), "what such a check may change", setFsckRepair},
 		{"rauc.slot", "A, B", "not given", "the slot that the bootloader picked", setSlot},
 		{"kn86.slot", "A, B", "not given", "the slot, where the firmware does not tell what it started", setKN86Slot},
 		{"init", "an absolute PATH", "/sbin/init, /etc/init, /bin/init", "the program of the new root to hand over to", setInit},
@@ -109,6 +111,14 @@ func setOverlay(c *Config, _ string, w Word) error {
 
 func setOnFail(c *Config, _ string, w Word) error {
 	return choose(&c.OnFail, w, Reboot, Halt, PowerOff, Shell)
+}
+
+func setFsckMode(c *Config, _ string, w Word) error {
+	return choose(&c.Fsck.Mode, w, FsckAuto, FsckForce, FsckSkip)
+}
+
+func setFsckRepair(c *Config, _ string, w Word) error {
+	return choose(&c.Fsck.Repair, w, FsckPreen, FsckYes, FsckNo)
 }
 
 func setPart(c *Config, role string, w Word) error {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/minos-os/minos-init/pkg/block"
+	"github.com/minos-os/minos-init/pkg/config"
 	"github.com/minos-os/minos-init/pkg/mount"
 	"github.com/minos-os/minos-init/pkg/report"
 	"github.com/minos-os/minos-init/pkg/sys"
@@ -39,6 +40,7 @@ type partition struct {
 	match block.Match
 	super block.Superblock
 	err   error // why it cannot be used; nil when it can
+	fsck  config.Fsck
 	making
 	// several says that more than one partition could be it.
 	several bool
@@ -94,7 +96,7 @@ func search(m Machine, roles []role, q block.Request) (partitions, error) {
 	}
 	found := partitions{disk: resolution.Disk, warnings: disksLeft(resolution)}
 	for i, r := range roles {
-		p := partition{role: r, disk: found.disk}
+		p := partition{role: r, disk: found.disk, fsck: m.Config.Fsck}
 		if match, ok := resolution.Matches[r.name]; ok {
 			p.match = match
 			if r.holds != nil {
@@ -174,21 +176,37 @@ func (p partition) mount(target string, flags sys.MountFlags) mount.Action {
 }
 
 // mended is the step that mounts an ext4, with e2fsck where that is of use:
-// before it, when the filesystem says that it has errors, or after the kernel
-// has refused it. A settled boot does not wait for the tools, which are there
-// once the steps toolsAfter are over.
+// before it, when there is a doubt, or after the kernel has refused it. A settled
+// boot does not wait for the tools, which are there once the steps toolsAfter are
+// over.
 func (p partition) mended(s mount.Step, tools mount.Toolbox, toolsAfter []string) mount.Step {
 	if p.err != nil {
 		return s // what is not there, or something else, is not e2fsck's to write to
 	}
-	check := mount.Check{Device: p.match.Device.Path(), Tools: tools, Doubted: p.super.Errors}
-	if p.super.Errors {
+	repair := map[config.FsckRepair]string{config.FsckYes: "-y", config.FsckNo: "-n"}[p.fsck.Repair]
+	check := mount.Check{Device: p.match.Device.Path(), Tools: tools, Size: p.super.Size, Doubt: p.doubt(),
+		Repair: repair, Never: p.fsck.Mode == config.FsckSkip}
+	if check.Doubt != "" {
 		s.After = slices.Concat(s.After, toolsAfter)
 		s.Do = append([]mount.Action{check}, s.Do...)
 		return s
 	}
 	s.Mend, s.MendAfter = []mount.Action{check}, toolsAfter
 	return s
+}
+
+// doubt is why an ext4 is to be checked before it is mounted, in words to follow
+// its device; "" for no reason.
+func (p partition) doubt() string {
+	switch {
+	case p.super.Errors:
+		return "says that it has errors"
+	case p.super.Unclean:
+		return "was not unmounted, and has no journal that would make it whole"
+	case p.fsck.Mode == config.FsckForce:
+		return "is to be checked, as fsck.mode=force has it"
+	}
+	return ""
 }
 
 // staged is the step that mounts a partition beside the new root, while that is

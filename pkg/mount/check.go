@@ -1,27 +1,41 @@
 package mount
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path"
 	"strings"
 	"time"
+
+	"github.com/minos-os/minos-init/pkg/sys"
 )
 
-// Check lets e2fsck look at an ext4 that is not mounted, and mend what it can
-// mend without asking anybody (e2fsck -p).
+// Check lets e2fsck look at an ext4 that is not mounted, and mend what it can.
 type Check struct {
 	Device string
 	Tools  Toolbox
-	// Doubted says that the filesystem could be mounted as it is: then it is
-	// enough that e2fsck does not find it broken, and no e2fsck at all is a
-	// reason to say so, and no more.
-	Doubted bool
+	Size   int64 // of the filesystem in bytes, which says how long it may take
+	// Doubt is why a filesystem is looked at that could be mounted as it is, in
+	// words to follow the device: then it is enough that e2fsck does not find it
+	// broken, and no e2fsck at all is a reason to say so, and no more. It is ""
+	// for one that the kernel has refused.
+	Doubt string
+	// Repair is what e2fsck may do, as its option: "-p" mends what needs no person,
+	// "-y" all, "-n" nothing. "" is that of nobody's word, "-p".
+	Repair string
+	// Never says that there is to be no check: fsck.mode=skip.
+	Never bool
 }
 
-// checkTime is how long e2fsck may take. The overlay partition of a board has
-// some hundred megabytes, which take seconds.
-const checkTime = time.Minute
+// checkTime is how long e2fsck may take for a filesystem of size bytes: a minute,
+// and another for each 64 GiB, which is what a slow card needs to read what it
+// looks at. It is 15 minutes at most: a boot without the partition that says why
+// is better than one that looks dead.
+func checkTime(size int64) time.Duration {
+	const each, most = 64 << 30, 15 * time.Minute
+	return min(time.Minute+time.Duration(size/each)*time.Minute, most)
+}
 
 // mended is e2fsck's exit status when it has mended all it found (e2fsck(8)).
 // It is 0 when it found nothing, or only what it does not count: checksums of
@@ -29,14 +43,16 @@ const checkTime = time.Minute
 // there, or a check that was not made.
 const mended = 1
 
+// errNever is why there was no check.
+var errNever = errors.New("fsck.mode=skip wants no e2fsck")
+
 // Apply implements Action.
 func (c Check) Apply(env Env) error {
-	// -f, since a filesystem that the kernel refuses may call itself clean.
-	exit, err := c.Tools.Run(env, "/mnt/tools-"+path.Base(c.Device), checkTime, "e2fsck", "-p", "-f", c.Device)
+	exit, err := c.run(env)
 	none := (*NoToolError)(nil)
 	switch {
-	case c.Doubted && errors.As(err, &none):
-		env.Say(fmt.Sprintf("%s says that it has errors, and is used unchecked, ignoring: %v", c.Device, err))
+	case c.Doubt != "" && (errors.As(err, &none) || errors.Is(err, errNever)):
+		env.Say(fmt.Sprintf("%s %s, and is used unchecked, ignoring: %v", c.Device, c.Doubt, err))
 		return nil
 	case err != nil:
 		return fmt.Errorf("it is not mended: %w", err)
@@ -45,6 +61,20 @@ func (c Check) Apply(env Env) error {
 	}
 	env.Say(fmt.Sprintf("e2fsck has gone through %s and left no errors: %s", c.Device, words(exit.Output)))
 	return nil
+}
+
+// run runs e2fsck, if it may.
+func (c Check) run(env Env) (sys.Exit, error) {
+	if c.Never {
+		return sys.Exit{}, errNever
+	}
+	limit, repair := checkTime(c.Size), cmp.Or(c.Repair, "-p")
+	if limit > time.Minute && env.Tell != nil {
+		// Nobody is to take the silence for the end.
+		env.Tell(fmt.Sprintf("e2fsck goes through %s, for at most %v", c.Device, limit))
+	}
+	// -f, since a filesystem that the kernel refuses may call itself clean.
+	return c.Tools.Run(env, "/mnt/tools-"+path.Base(c.Device), limit, "e2fsck", repair, "-f", c.Device)
 }
 
 // Undo implements Action. What was mended stays so.

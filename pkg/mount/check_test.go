@@ -1,12 +1,14 @@
 package mount
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/minos-os/minos-init/pkg/sys"
 	"github.com/minos-os/minos-init/pkg/sys/systest"
 	"golang.org/x/sys/unix"
@@ -73,31 +75,44 @@ func TestToolbox(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
-	const line = "Inode 12 was wrong. FIXED.\n" // with ; it is 28 bytes long
+	const (
+		line   = "Inode 12 was wrong. FIXED.\n" // with ; it is 28 bytes long
+		doubt  = "says that it has errors"
+		mended = "e2fsck has gone through /dev/vda3 and left no errors: "
+		unrun  = "/dev/vda3 says that it has errors, and is used unchecked, ignoring: "
+	)
 	for _, test := range []struct {
-		name    string
-		doubted bool
-		tool    bool
-		exit    sys.Exit
-		fails   error // the run itself
-		said    string
-		err     string
+		name   string
+		check  Check
+		noTool bool
+		exit   sys.Exit
+		fails  error // the run itself
+		option string
+		limit  time.Duration
+		said   string
+		err    string
 	}{
-		{"mended", false, true, sys.Exit{Status: 1, Output: "overlay: one\n\n  two \n"}, nil, "e2fsck has gone through /dev/vda3 and left no errors: overlay: one; two", ""},
-		{"clean", true, true, sys.Exit{Output: "overlay: clean\n"}, nil, "e2fsck has gone through /dev/vda3 and left no errors: overlay: clean", ""},
-		{"not mended", false, true, sys.Exit{Status: 4, Output: "by hand"}, nil, "", "it is not mended: e2fsck of /dev/vda3 ended with exit status 4: by hand"},
-		{"doubted and not mended", true, true, sys.Exit{Status: 4}, nil, "", "it is not mended: e2fsck of /dev/vda3 ended with exit status 4: "},
-		{"mended, but for a root that is in use", false, true, sys.Exit{Status: 3}, nil, "", "it is not mended: "},
-		{"no tool", false, false, sys.Exit{}, nil, "", "it is not mended: slot A has no e2fsck in "},
-		{"doubted, no tool", true, false, sys.Exit{}, nil, "/dev/vda3 says that it has errors, and is used unchecked, ignoring: slot A has no e2fsck in /usr/sbin, /usr/bin, /sbin, /bin", ""},
-		{"doubted, took too long", true, true, sys.Exit{}, sys.ErrKilled, "", "it is not mended: exec /usr/sbin/e2fsck: was killed because it took too long"},
-		{"many words", false, true, sys.Exit{Status: 1, Output: strings.Repeat(line, 50) + "8 bytes."}, nil,
-			"e2fsck has gone through /dev/vda3 and left no errors: …" + strings.Repeat("Inode 12 was wrong. FIXED.; ", 14) + "8 bytes.", ""},
+		{name: "mended", exit: sys.Exit{Status: 1, Output: "overlay: one\n\n  two \n"}, said: mended + "overlay: one; two"},
+		{name: "clean", check: Check{Doubt: doubt}, exit: sys.Exit{Output: "overlay: clean\n"}, said: mended + "overlay: clean"},
+		{name: "not mended", exit: sys.Exit{Status: 4, Output: "by hand"}, err: "it is not mended: e2fsck of /dev/vda3 ended with exit status 4: by hand"},
+		{name: "doubted and not mended", check: Check{Doubt: doubt}, exit: sys.Exit{Status: 4}, err: "it is not mended: e2fsck of /dev/vda3 ended with exit status 4: "},
+		{name: "mended, but for a root that is in use", exit: sys.Exit{Status: 3}, err: "it is not mended: "},
+		{name: "no tool", noTool: true, err: "it is not mended: slot A has no e2fsck in "},
+		{name: "doubted, no tool", check: Check{Doubt: doubt}, noTool: true, said: unrun + "slot A has no e2fsck in /usr/sbin, /usr/bin, /sbin, /bin"},
+		{name: "doubted, took too long", check: Check{Doubt: doubt}, fails: sys.ErrKilled, err: "it is not mended: exec /usr/sbin/e2fsck: was killed because it took too long"},
+		{name: "many words", exit: sys.Exit{Status: 1, Output: strings.Repeat(line, 50) + "8 bytes."},
+			said: mended + "…" + strings.Repeat("Inode 12 was wrong. FIXED.; ", 14) + "8 bytes."},
+		{name: "all is to be mended", check: Check{Repair: "-y"}, exit: sys.Exit{Status: 1}, option: "-y", said: mended},
+		{name: "nothing is to be mended", check: Check{Repair: "-n", Doubt: doubt}, exit: sys.Exit{Status: 4}, option: "-n", err: "it is not mended: "},
+		{name: "never", check: Check{Never: true}, err: "it is not mended: fsck.mode=skip wants no e2fsck"},
+		{name: "never, doubted", check: Check{Never: true, Doubt: doubt}, said: unrun + "fsck.mode=skip wants no e2fsck"},
+		{name: "large", check: Check{Size: 128 << 30}, limit: 3 * time.Minute, said: "told: e2fsck goes through /dev/vda3, for at most 3m0s" + mended},
+		{name: "larger than anybody waits for", check: Check{Size: 4 << 40}, limit: 15 * time.Minute, said: "told: e2fsck goes through /dev/vda3, for at most 15m0s" + mended},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			k := systest.New("")
 			files := []string{"tmp/"}
-			if test.tool {
+			if !test.noTool {
 				files = append(files, "usr/sbin/e2fsck=\x7fELF")
 			}
 			tools := slotRoot(t, k, files...)
@@ -106,16 +121,24 @@ func TestCheck(t *testing.T) {
 				k.Fail("tool in", test.fails)
 			}
 			said := ""
-			err := Check{Device: "/dev/vda3", Tools: tools, Doubted: test.doubted}.
-				Apply(Env{Kernel: k, Modules: allKnown{}, Say: func(line string) { said += line }})
+			c := test.check
+			c.Device, c.Tools = "/dev/vda3", tools
+			err := c.Apply(Env{Kernel: k, Modules: allKnown{}, Say: func(line string) { said += line }, Tell: func(line string) { said += "told: " + line }})
 			if (err != nil) != (test.err != "") || err != nil && !strings.HasPrefix(err.Error(), test.err) {
 				t.Errorf("error %v, want %q", err, test.err)
 			}
-			if diff := cmp.Diff(test.said, said); diff != "" {
+			if diff := gocmp.Diff(test.said, said); diff != "" {
 				t.Errorf("said (-want +got):\n%s", diff)
 			}
 			if test.fails != nil && !errors.Is(err, test.fails) {
 				t.Errorf("the error %v is not %v", err, test.fails)
+			}
+			ran := fmt.Sprintf("tool in /mnt/tools-vda3: /usr/sbin/e2fsck %s -f /dev/vda3", cmp.Or(test.option, "-p"))
+			if want := !test.noTool && !test.check.Never; strings.Contains(k.Trace(), ran) != want {
+				t.Errorf("%q: %t, want %t:\n%s", ran, !want, want, k.Trace())
+			}
+			if got, want := checkTime(c.Size), cmp.Or(test.limit, time.Minute); got != want {
+				t.Errorf("it may take %v, want %v", got, want)
 			}
 		})
 	}

@@ -16,6 +16,10 @@ func superblock(p *Part) []byte {
 		if p.Errors {
 			b[1024+58] |= 2 // s_state: errors detected
 		}
+		if p.Unclean {
+			b[1024+58] = 0 // s_state: not valid
+			b[1024+92] = 0 // s_feature_compat: no journal
+		}
 	case "squashfs":
 		putSquashfs(b)
 	case "vfat":
