@@ -13,8 +13,9 @@ import (
 // comes by itself.
 func sets() map[string][]string {
 	return map[string][]string{
-		"slots": {"ext4", "overlay", "squashfs", "erofs", "vfat"},
-		"image": {"ext4", "overlay", "squashfs", "vfat", "loop"},
+		"slots":   {"ext4", "overlay", "squashfs", "erofs", "vfat"},
+		"image":   {"ext4", "overlay", "squashfs", "vfat", "loop"},
+		"tryboot": {"ext4", "overlay", "squashfs", "erofs", "vfat"},
 
 		"virtio": {"virtio_pci", "virtio_mmio", "virtio_blk"},
 		"scsi":   {"virtio_scsi", "sd_mod"},

@@ -51,7 +51,7 @@ func boot(m machine, log *Log) (root layout.Root, err error) {
 	}
 	modules.Begin(lay.Filesystems)
 	root, err = lay.Prepare(layout.Machine{
-		Kernel: k, Config: conf, Disks: disks, Timeout: waitTime(conf, lay), Settle: modules.Settle, Say: log.Say,
+		Kernel: k, Config: conf, Disks: disks, Modules: modules, Timeout: waitTime(conf, lay), Settle: modules.Settle, Say: log.Say,
 	})
 	if err != nil {
 		return root, failure{"disk", fmt.Errorf("cannot find the boot disk: %w", err)}

@@ -48,7 +48,7 @@ func end(m machine, log *Log, root layout.Root, err error) error {
 	if confErr != nil {
 		conf = config.Parse(nil, nil)
 	}
-	next := decideEnd(conf, root.OnTrial)
+	next := goOn(log, conf, root)
 	tellFailure(k, log, err, next)
 	leave := func() error { return root.Evidence.Leave(k, stepOf(err), err.Error(), bootID(k)) }
 	if err := within(5*time.Second, leave); err != nil {
@@ -62,6 +62,13 @@ func end(m machine, log *Log, root layout.Root, err error) error {
 	}
 	if next.how == stay {
 		return nil
+	}
+	if next.argument != "" {
+		err := k.RestartWith(next.argument)
+		if err == nil {
+			return nil // only the kernel of a test comes back from a restart
+		}
+		log.Warn("the other slot is not asked for, ignoring: %v", err)
 	}
 	if err := k.Reboot(next.how); err != nil {
 		return fmt.Errorf("cannot %s: %w", next.how, err)
@@ -113,6 +120,8 @@ type ending struct {
 	how   sys.Ending
 	pause time.Duration // before it
 	why   string        // for the console
+	// argument is what a restart asks of the firmware, "" for nothing.
+	argument string
 }
 
 // stay leaves the failure on the screen, for somebody who wrote panic=0.
@@ -125,6 +134,35 @@ const defaultPause = 10 * time.Second
 // trialPause is for a system on trial: the one that is known to be better is
 // waiting.
 const trialPause = 3 * time.Second
+
+// goOn decides how the machine goes on. Where the layout has another system to
+// which nothing leads by itself, its disk is looked at for that, but no longer
+// than a person would wait.
+func goOn(log *Log, conf config.Config, root layout.Root) ending {
+	rescue := root.Rescue
+	if root.OnTrial || rescue == nil {
+		return decideEnd(conf, root.OnTrial)
+	}
+	trial, why := false, ""
+	err := within(2*time.Second, func() error { trial, why = rescue.OnTrial(); return nil })
+	if err != nil {
+		log.Warn("whether this boot is a trial is not known, ignoring: %v", err)
+		return decideEnd(conf, false)
+	}
+	next := decideEnd(conf, trial)
+	if trial {
+		log.Say("this boot is a trial: " + why)
+	}
+	if trial || next.how != sys.Restart {
+		return next
+	}
+	argument := ""
+	if err := within(5*time.Second, func() (err error) { argument, err = rescue.Other(); return err }); err != nil {
+		log.Warn("the other slot is not asked for, ignoring: %v", err)
+		return next
+	}
+	return ending{next.how, next.pause, next.why + ", and the firmware is asked for the other slot", argument}
+}
 
 // decideEnd weighs minos.onfail= and panic=. A release image has no shell to
 // offer, and none waits for a person who has not asked for it. A system on
@@ -141,15 +179,15 @@ func decideEnd(conf config.Config, onTrial bool) ending {
 	switch {
 	case onTrial:
 		pause = min(pause, trialPause)
-		return ending{sys.Restart, pause, fmt.Sprintf("the machine restarts in %.0f s, since this system is on trial and another was good", pause.Seconds())}
+		return ending{sys.Restart, pause, fmt.Sprintf("the machine restarts in %.0f s, since this system is on trial and another was good", pause.Seconds()), ""}
 	case conf.OnFail == config.Halt:
-		return ending{sys.Halt, 0, "the machine halts (minos.onfail=halt)"}
+		return ending{sys.Halt, 0, "the machine halts (minos.onfail=halt)", ""}
 	case conf.OnFail == config.PowerOff:
-		return ending{sys.PowerOff, pause, "the machine powers off " + in + " (minos.onfail=poweroff)"}
+		return ending{sys.PowerOff, pause, "the machine powers off " + in + " (minos.onfail=poweroff)", ""}
 	case conf.OnFail == "" && conf.Panic.Set && conf.Panic.Seconds == 0:
-		return ending{stay, math.MaxInt64, "nothing, until somebody restarts the machine (panic=0)"}
+		return ending{stay, math.MaxInt64, "nothing, until somebody restarts the machine (panic=0)", ""}
 	}
-	return ending{sys.Restart, pause, "the machine restarts " + in}
+	return ending{sys.Restart, pause, "the machine restarts " + in, ""}
 }
 
 // within does something that a disk which has stopped answering could make take

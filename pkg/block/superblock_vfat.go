@@ -14,6 +14,15 @@ type bootSector struct {
 	Superblock
 	rootDir int64 // bytes from the start to the root directory, or its first cluster
 	rootLen int   // bytes to look through there
+
+	// The clusters, in which files lie and the root directory of a FAT32. They
+	// are counted from 2.
+	clusters    uint64
+	clusterSize int64  // bytes
+	data        int64  // bytes from the start to the first of them
+	table       int64  // bytes from the start to the first table
+	rootCluster uint32 // of a FAT32; else 0, and the directory has its place in front of them
+	rootBytes   int64  // of that place
 }
 
 // Attributes in a directory's entry. A part of a long name has them all.
@@ -63,6 +72,9 @@ func parseBootSector(head []byte) (bootSector, bool) {
 		return bootSector{}, false
 	}
 	b := bootSector{Superblock: Superblock{Type: "vfat", Size: int64(sectors * uint64(sectorSize))}}
+	b.clusters, b.clusterSize = clusters, int64(perCluster*sectorSize)
+	b.data, b.table = int64(dataStart)*int64(sectorSize), int64(reserved)*int64(sectorSize)
+	b.rootBytes = int64(rootBytes)
 	b.readExtended(extended)
 	b.rootDir, b.rootLen = int64(rootStart)*int64(sectorSize), int(min(rootBytes, fatRootReadMax))
 	if isFAT32 {
@@ -74,6 +86,7 @@ func parseBootSector(head []byte) (bootSector, bool) {
 		}
 		b.rootDir = int64(dataStart+(cluster-2)*uint64(perCluster)) * int64(sectorSize)
 		b.rootLen = int(min(perCluster*sectorSize, fatRootReadMax))
+		b.rootCluster = uint32(cluster)
 	}
 	return b, true
 }

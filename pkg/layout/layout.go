@@ -30,6 +30,7 @@ func Table() []Layout {
 	return []Layout{
 		{Name: "slots", Timeout: 15 * time.Second, Filesystems: []string{"overlay"}, Prepare: prepareSlots},
 		{Name: "image", Timeout: 10 * time.Second, Filesystems: []string{"loop", "squashfs", "overlay"}, Prepare: prepareImage},
+		{Name: "tryboot", Timeout: 5 * time.Second, Filesystems: []string{"overlay", "vfat"}, Prepare: prepareTryboot},
 	}
 }
 
@@ -50,6 +51,7 @@ type Machine struct {
 	Kernel  sys.Kernel
 	Config  config.Config
 	Disks   *block.Watcher
+	Modules mount.Modules
 	Timeout time.Duration
 	Settle  func(limit time.Duration) // waits for the drivers that are being loaded
 	Say     func(line string)         // one line for somebody who watches the console
@@ -67,6 +69,7 @@ type Root struct {
 	// OnTrial tells that another system is known to be better than this one.
 	OnTrial  bool
 	Evidence Evidence
+	Rescue   Rescue // nil: a failed boot can do nothing but restart
 
 	Steps   []mount.Step
 	Path    string        // where it is mounted once the steps are done
@@ -76,6 +79,18 @@ type Root struct {
 	// Choices are what was chosen when the step of that name had to be replaced,
 	// where that makes a difference.
 	Choices map[string]report.Choice
+}
+
+// Rescue is how a layout whose bootloader counts no attempts gets a failed boot
+// to its other system. Both look at the disk, which may have stopped answering.
+type Rescue interface {
+	// OnTrial tells, with the reason, whether a plain restart leads to another
+	// system, which is known to be better.
+	OnTrial() (bool, string)
+	// Other makes sure that there is another system, notes durably that it is
+	// asked for, and returns the argument of the restart that starts it once. The
+	// error says why it is not to be.
+	Other() (argument string, err error)
 }
 
 // Evidence is where a failed boot can leave a word for whoever comes next. The

@@ -19,6 +19,8 @@ type role struct {
 	name   string // also the partition's name in a GPT
 	label  string // of its filesystem
 	number int    // on an MBR, which has no names
+	// numberOnly says that name and label tell nothing, on a GPT either.
+	numberOnly bool
 	// perSlot marks what there is one of for each slot: an updater writes its
 	// label into both, so the number comes first.
 	perSlot bool
@@ -59,6 +61,11 @@ func wants(m Machine, roles []role) (wants []block.Want) {
 	for _, r := range roles {
 		w := block.Want{Role: r.name, Name: r.name, Label: r.label, Number: r.number, Required: r.required, Else: r.otherwise,
 			LabelLast: r.perSlot, AnyDisk: r.anyDisk, NoWait: r.noWait}
+		if r.numberOnly {
+			w.Name = ""
+			wants = append(wants, w)
+			continue
+		}
 		wants = append(wants, w.WithPart(m.Config.Parts[r.name]))
 	}
 	return wants

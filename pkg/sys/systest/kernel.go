@@ -86,6 +86,11 @@ func (k *Kernel) addFilesystems(types ...string) {
 	k.proc.put("filesystems", &node{mode: 0o444, data: []byte(text.String())})
 }
 
+// PutProc puts a file below /proc, such as one of the device tree.
+func (k *Kernel) PutProc(name, content string) {
+	k.proc.put(name, &node{mode: 0o444, data: []byte(content)})
+}
+
 // ForgetFilesystem takes a filesystem type away, as on a kernel whose support
 // for it is a module.
 func (k *Kernel) ForgetFilesystem(t string) {

@@ -1,0 +1,108 @@
+package block
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// fatImage is what mkfs.fat and mtools make, with these files in this order.
+func fatImage(t testing.TB, kib int, options string, names ...string) []byte {
+	t.Helper()
+	dir := t.TempDir()
+	image := filepath.Join(dir, "fat.img")
+	tool := func(name string, args ...string) {
+		if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+			if errors.Is(err, exec.ErrNotFound) && os.Getenv("CI") != "true" {
+				t.Skip("SKIPPED: ", err)
+			}
+			t.Fatalf("%s: %v\n%s", name, err, out)
+		}
+	}
+	tool("mkfs.vfat", append(strings.Fields(options), "-C", image, fmt.Sprint(kib))...)
+	for _, name := range names {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte("content of "+name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		tool("mcopy", "-i", image, file, "::"+name)
+	}
+	data, err := os.ReadFile(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// many are more files than a cluster of a directory has entries.
+func many(last string) (names []string) {
+	for i := range 40 {
+		names = append(names, fmt.Sprintf("a file with a long name %d", i))
+	}
+	return append(names, last)
+}
+
+func TestFindInFAT(t *testing.T) {
+	for name, c := range map[string]struct {
+		kib     int
+		options string
+	}{
+		"FAT12": {2 << 10, "-F 12"}, "FAT16": {16 << 10, "-F 16"}, "FAT32": {40 << 10, "-F 32 -s 1"},
+		"FAT32, large clusters": {300 << 10, "-F 32 -s 8"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			image := fatImage(t, c.kib, c.options, many("autoboot.txt")...)
+			f, err := FindInFAT(bytes.NewReader(image), int64(len(image)), "AUTOBOOTTXT")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := string(image[f.Offset:f.Offset+f.Size]), "content of autoboot.txt"; got != want || f.Offset%512 != 0 {
+				t.Errorf("at %d there is %q, want %q", f.Offset, got, want)
+			}
+			if f, err := FindInFAT(bytes.NewReader(image), int64(len(image)), "RESCUE  TXT"); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("a file that is not there: %+v, %v", f, err)
+			}
+		})
+	}
+	blank := make([]byte, 1<<20)
+	if _, err := FindInFAT(bytes.NewReader(blank), int64(len(blank)), "AUTOBOOTTXT"); err == nil {
+		t.Error("a file was found on a blank device")
+	}
+}
+
+// A directory whose chain leads in a circle, or to nowhere, comes to an end.
+func TestFindInFATWithABrokenChain(t *testing.T) {
+	for name, next := range map[string]uint32{"to itself": 2, "to nowhere": 0x0ffffff0, "to a free one": 0} {
+		image := fatImage(t, 40<<10, "-F 32 -s 1", many("autoboot.txt")...)
+		b, _ := parseBootSector(image[:headSize])
+		le.PutUint32(image[b.table+4*int64(b.rootCluster):], next)
+		if f, err := FindInFAT(bytes.NewReader(image), int64(len(image)), "AUTOBOOTTXT"); err == nil || errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %+v, %v", name, f, err)
+		}
+	}
+}
+
+func FuzzFindInFAT(f *testing.F) {
+	for _, c := range []struct {
+		kib     int
+		options string
+	}{{1 << 10, "-F 12"}, {40 << 10, "-F 32 -s 1"}} {
+		image := fatImage(f, c.kib, c.options, "autoboot.txt")
+		if _, err := FindInFAT(bytes.NewReader(image), int64(len(image)), "AUTOBOOTTXT"); err != nil {
+			f.Fatal("a seed is not found: ", err)
+		}
+		f.Add(image[:64<<10], int64(len(image)))
+	}
+	f.Fuzz(func(t *testing.T, image []byte, size int64) {
+		found, err := FindInFAT(bytes.NewReader(image), size, "AUTOBOOTTXT")
+		if err == nil && found.Size > 0 && (found.Offset < 512 || found.Offset > size) {
+			t.Errorf("a file of %d bytes at %d of %d", found.Size, found.Offset, size)
+		}
+	})
+}
