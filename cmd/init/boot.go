@@ -60,7 +60,7 @@ func boot(m machine, log *Log) (root layout.Root, err error) {
 	breakAt(m, log, conf, config.Disk)
 	line.Mark("disk")
 
-	env := mount.Env{Kernel: k, Modules: modules, Say: log.Note, Tell: log.Say}
+	env := mount.Env{Kernel: k, Modules: modules, Say: log.Note, Tell: log.Say, SetUp: log.SetUp}
 	built, err := mount.Build(env, root.Steps, m.schedule)
 	log.Built(built)
 	if err != nil {

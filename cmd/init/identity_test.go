@@ -207,6 +207,37 @@ func TestSettledIdentityCostsNoWrite(t *testing.T) {
 	}
 }
 
+// After a factory reset the machine is the same one, and systemd has a first
+// boot, since nothing is left of what it did in the one before. A reset of one
+// partition is none.
+func TestAFactoryResetIsAFirstBoot(t *testing.T) {
+	first := identity{Etc: uninitialized, Mode: "0444", Credential: strings.TrimSpace(oldID), Stored: oldID}
+	later := identity{Etc: oldID, Mode: "0444", Stored: oldID, Complete: true}
+	overlay := []string{"a/lower=" + identityOf(t) + "\n", "a/upper/etc/machine-id:0444=" + oldID, "a/upper/run/", "a/work/work/"}
+	const request = ".minos-reset="
+	for _, c := range []struct {
+		name          string
+		data, overlay []string // requests
+		want          identity
+	}{
+		{"no reset", nil, nil, later},
+		{"both", []string{request}, []string{request}, first},
+		{"the data partition", []string{request}, nil, later},
+		{"the overlay partition", nil, []string{request}, later},
+	} {
+		d := with(identified(card()), 3, append(c.overlay, overlay...)...)
+		part(d, 4).Files = append(part(d, 4).Files, c.data...)
+		got, k := identityOn(t, "rauc.slot=A", d, 0)
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+		// Without anybody who tells that it is complete it stays so, also after a cut.
+		if got, _ = identityOn(t, "rauc.slot=A", restarted(k), 0); got != c.want {
+			t.Errorf("%s, the boot after it: %+v", c.name, got)
+		}
+	}
+}
+
 // Power cut at every call of a first boot, of a take-over and of one that finds
 // nonsense: the next boot has one identity, and it is that of the boot before
 // when systemd was started with it.

@@ -23,6 +23,7 @@ type Log struct {
 	kept     []string
 	limit    []byte // what printk_devkmsg was set to before
 	warnings []string
+	setUp    []string // what SetUp got
 }
 
 // Levels of the kernel log (include/linux/kern_levels.h).
@@ -125,6 +126,13 @@ func (l *Log) Warnings() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.warnings)
+}
+
+// SetUp keeps for the report what this boot has made of the machine.
+func (l *Log) SetUp(what string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.setUp = append(l.setUp, what)
 }
 
 // Start says who speaks, and what is wrong with what it was told.

@@ -55,7 +55,7 @@ func bootReport(log *Log, lay layout.Layout, root layout.Root, built mount.Built
 			Lowers: overlay.Lowers, Upper: overlay.Upper.UpperDir(), Work: overlay.Upper.WorkDir(),
 			Durability: durability, Options: overlay.Options(),
 		},
-		Modules: mods.Loaded(), Warnings: log.Warnings(), Degraded: degraded,
+		FirstBoot: log.setUp, Modules: mods.Loaded(), Warnings: log.Warnings(), Degraded: degraded,
 		Timeline: line.marks,
 	}
 }

@@ -65,3 +65,37 @@ func TestReportHasTheBootState(t *testing.T) {
 		}
 	}
 }
+
+// boot.json has what a boot made of the machine, and nothing where all was kept.
+func TestReportHasWhatWasSetUp(t *testing.T) {
+	for _, c := range []struct {
+		name, words string
+		disk        *systest.Disk
+		want        []string
+	}{
+		{"a settled boot", "", identified(card()), []string{}},
+		{"a new machine", "", with(card(), 1, "config/wpa_supplicant.conf=net"), []string{"files taken over: 1", "machine-id made"}},
+		{"one with an id given", " systemd.machine_id=" + strings.TrimSpace(oldID), card(), []string{"machine-id given"}},
+		{"one with an id of before", "", with(card(), 3, "a/upper/etc/machine-id="+oldID, "a/work/"), []string{"machine-id taken over"}},
+		{"blank data", "", blankCard(4), []string{"data formatted", "machine-id made"}},
+		{"a larger card", "", identified(larger(card())), []string{"partition 4 grown to 264 MiB"}},
+		{"a reset", " minos.build=v1", with(identified(card()), 1, "reset-data=v1"), []string{"data partition reset"}},
+	} {
+		k := systest.New("rauc.slot=A" + c.words)
+		k.AddDisk(c.disk)
+		start(k, mount.InOrder)
+		var report struct {
+			FirstBoot []string `json:"first_boot"`
+		}
+		for _, f := range k.Files("/run/minos") {
+			if content, ok := strings.CutPrefix(f, "boot.json="); ok {
+				if err := json.Unmarshal([]byte(content), &report); err != nil {
+					t.Fatalf("%s: %v", c.name, err)
+				}
+			}
+		}
+		if diff := cmp.Diff(c.want, report.FirstBoot); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+	}
+}

@@ -52,7 +52,7 @@ func (c *call) resets(run running) ([]firstboot.Reset, error) {
 	}
 	resets := []firstboot.Reset{
 		{Wish: "overlay", What: "the overlay partition"},
-		{Wish: "data", What: "the data partition", Keep: firstboot.KeptOnData()},
+		{Wish: "data", What: "the data partition", Keep: firstboot.KeptOnData(), Except: firstboot.GoneFromKept()},
 	}
 	for i := range resets {
 		r := &resets[i]

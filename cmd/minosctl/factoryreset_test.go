@@ -14,6 +14,7 @@ func resetDevice(t *testing.T, overlayState string) testDevice {
 			t.Fatal(err)
 		}
 	}
+	d.file("data/config/system/first-boot-complete", "id\n")
 	roles := `"roles": [{"name": "overlay", "mounted_at": "/run/initramfs/overlay", "state": "` + overlayState + `"},
 {"name": "data", "mounted_at": "/data", "state": "ok"}], "degraded":`
 	d.file("run/minos/boot.json", strings.Replace(bootJSON("A", ""), `"degraded":`, roles, 1))
@@ -31,7 +32,7 @@ func requests(d testDevice) (found string) {
 }
 
 func TestFactoryReset(t *testing.T) {
-	const plan = "On the overlay partition goes: a.\nOn the data partition goes: apps, config/wifi.\nOn the data partition stays: config/system, config/ssh.\n"
+	const plan = "On the overlay partition goes: a.\nOn the data partition goes: apps, config/wifi,\nconfig/system/first-boot-complete.\nOn the data partition stays: config/system, config/ssh.\n"
 	for _, c := range []struct {
 		args   []string
 		status int

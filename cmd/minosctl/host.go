@@ -76,6 +76,7 @@ type boot struct {
 		MountedAt string `json:"mounted_at"`
 		State     string `json:"state"`
 	} `json:"roles"`
+	FirstBoot       []string `json:"first_boot"`
 	Warnings        []string `json:"warnings"`
 	Degraded        bool     `json:"degraded"`
 	DegradedReasons []string `json:"degraded_reasons"`

@@ -54,6 +54,9 @@ func story(b boot) string {
 	for _, r := range b.Choice.Rejected {
 		line("  not taken", "%s: %s", r.Value, r.Reason)
 	}
+	for _, what := range b.FirstBoot {
+		line("Set up", "%s", what)
+	}
 	for _, why := range b.DegradedReasons {
 		line("Degraded", "%s", why)
 	}

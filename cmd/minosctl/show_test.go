@@ -70,6 +70,10 @@ var shownDevices = []shown{
 		d.put(0, "BOOT_ORDER=B A", "BOOT_A_LEFT=3", "BOOT_B_LEFT=1", "BOOT_GOOD=A")
 		d.leave(slots.Evidence{Slot: slots.B, Step: "rootfs-b", Error: "cannot mount the root filesystem of slot B: " + long, Boot: "01234567-89ab-cdef-0123-456789abcdef"})
 	}},
+	{"set up", func(d testDevice) {
+		d.file("run/minos/boot.json", strings.Replace(bootJSON("A", ""), `"warnings":`, `"first_boot": ["partition 4 grown to 6.8 GiB", "machine-id made"], "warnings":`, 1))
+		d.put(0, "BOOT_ORDER=A B", "BOOT_A_LEFT=3", "BOOT_B_LEFT=3")
+	}},
 	{"exhausted", func(d testDevice) {
 		d.put(0, "BOOT_ORDER=A B", "BOOT_A_LEFT=0", "BOOT_B_LEFT=0", "BOOT_GOOD=B", "BOOT_EXHAUSTED=2")
 		d.leave(slots.Evidence{Slot: slots.A, Step: "disk", Error: "cannot\n\x1b[31mfind the boot disk", Boot: "a"})

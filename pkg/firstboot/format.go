@@ -89,6 +89,7 @@ func (f Format) Apply(env mount.Env) error {
 		return fmt.Errorf("it is not formatted: %w", err)
 	}
 	env.Say(fmt.Sprintf("%s is an ext4 of %d MiB now; %.1f MiB were written", f.Device, FirstSize(size)/mib, float64(written)/mib))
+	env.Made(f.Label + " formatted")
 	if size > FirstSize(size) {
 		env.Say(fmt.Sprintf("the rest of %s, up to %d MiB, is for minosctl grow-data, beside the running system", f.Device, size/mib))
 	}

@@ -38,6 +38,7 @@ func (g Grow) Apply(env mount.Env) error {
 		env.Say(fmt.Sprintf("the space behind %s stays unused, ignoring: %v", g.Partition, err))
 	case len(plan.Stages) > 0:
 		env.Say(fmt.Sprintf("disk %s has grown: %v", g.Disk, plan))
+		env.Made(fmt.Sprintf("partition %d grown to %s", g.Number, block.SizeText(plan.To)))
 	}
 	return nil
 }

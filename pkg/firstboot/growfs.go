@@ -72,6 +72,7 @@ func (f Fill) Apply(env mount.Env) error {
 	err := GrowFilesystem(env.Kernel, f.Device, f.Dir, func(now, _ int64) { grown = now })
 	if grown > 0 {
 		env.Say(fmt.Sprintf("the filesystem of %s has grown to %s", f.Device, block.SizeText(grown)))
+		env.Made(f.Device + " filled")
 	}
 	if err != nil {
 		env.Say(fmt.Sprintf("the filesystem of %s does not fill its partition, ignoring: %v", f.Device, err))

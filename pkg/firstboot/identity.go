@@ -120,6 +120,7 @@ func (i *Identity) Apply(env mount.Env) error {
 			return err
 		}
 		env.Tell(fmt.Sprintf("this machine has an identity from now on: its machine-id is %s, and kept on /data", plan.source))
+		env.Made("machine-id " + string(plan.source))
 	}
 	i.ID, i.Source = plan.id, plan.source
 	return nil

@@ -25,7 +25,9 @@ type Reset struct {
 	What string   // for people: "the data partition"
 	At   string   // where that is mounted
 	Keep []string // paths that stay, from its root
-	Card Card
+	// Except are files in directories of these that go all the same.
+	Except []string
+	Card   Card
 
 	Guarded bool   // a wish has to name the image
 	Label   string // of the image; "" when it has none
@@ -41,6 +43,11 @@ const (
 // KeptOnData is what a reset of the data partition leaves: the identity of the
 // device.
 func KeptOnData() []string { return []string{"config/system", "config/ssh"} }
+
+// GoneFromKept is what goes of that all the same: that the first boot was
+// complete. What systemd did in it is in /etc, and when a reset of the overlay
+// partition takes that away, it has to be done again.
+func GoneFromKept() []string { return []string{FirstBootFile} }
 
 // deletionTime is how long a boot works on deleting what was thrown away.
 const deletionTime = 2 * time.Second
@@ -107,6 +114,7 @@ func (r Reset) empty(env mount.Env) error {
 	if err := k.Remove(path.Join(r.At, RequestName)); err != nil {
 		return err
 	}
+	env.Made(strings.TrimPrefix(r.What, "the ") + " reset")
 	return k.Fsync(r.At)
 }
 
@@ -132,7 +140,11 @@ func (r Reset) Doomed(k sys.Kernel, dir string) (doomed []Victim, err error) {
 	}
 	for _, name := range names {
 		at := path.Join(dir, name)
-		if at == RequestName || at == trashName || at == "lost+found" || slices.Contains(r.Keep, at) {
+		if at == RequestName || at == trashName || at == "lost+found" {
+			continue
+		}
+		if slices.Contains(r.Keep, at) {
+			doomed = append(doomed, r.except(k, at)...)
 			continue
 		}
 		info, err := k.Lstat(path.Join(r.At, at))
@@ -160,6 +172,16 @@ func (r Reset) Doomed(k sys.Kernel, dir string) (doomed []Victim, err error) {
 		return 1
 	})
 	return doomed, nil
+}
+
+// except lists what goes of a directory that is kept.
+func (r Reset) except(k sys.Kernel, kept string) (doomed []Victim) {
+	for _, name := range r.Except {
+		if _, err := k.Lstat(path.Join(r.At, name)); err == nil && path.Dir(name) == kept {
+			doomed = append(doomed, Victim{Path: name})
+		}
+	}
+	return doomed
 }
 
 // throwAway renames something into the trash. The first directory becomes the

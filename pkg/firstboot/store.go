@@ -274,6 +274,7 @@ func (t *intake) end() error {
 		mount.RemoveUntil(t.k, path.Join(t.Data, stagingName), t.k.Now()+deletionTime)
 	}
 	if t.stored > 0 {
+		t.env.Made("files taken over: " + strconv.Itoa(t.stored))
 		t.env.Say(fmt.Sprintf("files taken over from the boot partition to the data partition: %d; removed there afterwards: %d", t.stored, t.removed))
 	}
 	if t.failed > maxProblems {

@@ -45,7 +45,7 @@ func dataSteps(conf config.Config, card firstboot.Card, after ...string) []mount
 		Name: "data-reset", Title: "reset the data partition",
 		After: append([]string{"boot"}, after...), Needs: []string{"data"},
 		Do: []mount.Action{firstboot.Reset{Wish: "reset-data", What: "the data partition", At: data,
-			Keep: firstboot.KeptOnData(), Card: card, Guarded: true, Label: conf.Build}},
+			Keep: firstboot.KeptOnData(), Except: firstboot.GoneFromKept(), Card: card, Guarded: true, Label: conf.Build}},
 		Tolerated: true, Loss: "a reset of the data partition may not be complete",
 	}}
 	if len(conf.DataDirs) > 0 {

@@ -21,6 +21,16 @@ type Env struct {
 	Say func(line string)
 	// Tell is Say for the console alone.
 	Tell func(line string)
+	// SetUp is for the report alone: what this boot has made of the machine, for
+	// good. It may be nil where nobody wants it.
+	SetUp func(what string)
+}
+
+// Made notes what this boot has made of the machine.
+func (e Env) Made(what string) {
+	if e.SetUp != nil {
+		e.SetUp(what)
+	}
 }
 
 // Modules makes the kernel know a filesystem.
