@@ -91,11 +91,17 @@ func (f idFacts) choose() (p idPlan) {
 // done, ID and Source say which one this boot has.
 type Identity struct {
 	Data   string   // where the data partition is mounted
+	Root   string   // where the new root is mounted
 	Uppers []string // of the slots' overlays, the running one's first, where systemd may have left an id
 	Given  string   // the last systemd.machine_id= of the kernel command line, "" for none
 
 	ID     MachineID
 	Source Source
+
+	etc     idFile // of the new root
+	etcErr  error
+	settled bool // by their dates all files agree
+	onData  bool // the data partition has this boot's id
 }
 
 // Apply implements mount.Action.
@@ -122,13 +128,18 @@ func (i *Identity) Apply(env mount.Env) error {
 		env.Tell(fmt.Sprintf("this machine has an identity from now on: its machine-id is %s, and kept on /data", plan.source))
 		env.Made("machine-id " + string(plan.source))
 	}
-	i.ID, i.Source = plan.id, plan.source
+	i.ID, i.Source, i.onData = plan.id, plan.source, plan.store || plan.source == Kept
 	return nil
 }
 
 // facts reads no more than the choice needs.
 func (i *Identity) facts(k sys.Kernel) (f idFacts, err error) {
 	f.given = i.Given
+	i.etc, i.etcErr = readID(k, i.Root, etcFile)
+	if i.settled = i.etcErr == nil && i.agreed(k); i.settled {
+		f.stored = i.etc
+		return f, nil
+	}
 	if f.stored, err = readID(k, i.Data, MachineIDFile); err != nil || f.stored.id != "" {
 		return f, err
 	}

@@ -44,6 +44,7 @@ type idFile struct {
 	text  string    // its content, when that is short enough for an id
 	id    MachineID // none when it holds something else
 	mode  fs.FileMode
+	dated int64 // when it was changed, in nanoseconds since 1970
 }
 
 // readID looks at a file that may hold an id. Links in the path are followed
@@ -56,7 +57,7 @@ func readID(k sys.Kernel, root, name string) (idFile, error) {
 	if err != nil {
 		return idFile{}, err
 	}
-	found := idFile{there: true, mode: info.Mode}
+	found := idFile{there: true, mode: info.Mode, dated: info.Modified}
 	const longest = 64
 	if !info.Mode.IsRegular() || info.Size > longest {
 		return found, nil

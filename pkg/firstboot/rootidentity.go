@@ -19,7 +19,6 @@ const uninitialized = "uninitialized\n"
 // another one. machine-id(5), systemd.system-credentials(7).
 type RootIdentity struct {
 	*Identity
-	Root string // where the new root is mounted
 	Init string // init=, "" for the usual places
 	// Lasting says that what is written to the root is there in the next boot.
 	Lasting bool
@@ -63,14 +62,16 @@ func (r RootIdentity) Apply(env mount.Env) error {
 	if r.ID == "" {
 		return nil
 	}
-	k := env.Kernel
-	etc, err := readID(k, r.Root, "/etc/machine-id")
-	if err != nil {
-		return err
+	k, etc := env.Kernel, r.etc
+	if r.etcErr != nil {
+		return r.etcErr
 	}
-	done, err := readID(k, r.Data, FirstBootFile)
-	if err != nil {
-		return err
+	done := etc
+	if !r.settled {
+		var err error
+		if done, err = readID(k, r.Data, FirstBootFile); err != nil {
+			return err
+		}
 	}
 	facts := rootFacts{noted: done.id == r.ID, visible: etc.id == r.ID, source: r.Source, lasting: r.Lasting}
 	if !facts.noted && !facts.visible {
@@ -86,7 +87,11 @@ func (r RootIdentity) Apply(env mount.Env) error {
 	if !facts.noted {
 		if err := NoteFirstBoot(k, r.Data, r.ID); err != nil {
 			env.Say(fmt.Sprintf("the next boot may be taken for a first one, ignoring: %v", err))
+			return nil
 		}
+	}
+	if err := r.agree(k); err != nil {
+		env.Say(fmt.Sprintf("the next boot will read the machine-id of /data again, ignoring: %v", err))
 	}
 	return nil
 }
@@ -106,7 +111,7 @@ func (r RootIdentity) look(k sys.Kernel, f *rootFacts) {
 		f.systemd = init.IsSystemd()
 	}
 	for _, upper := range r.Uppers[:min(1, len(r.Uppers))] {
-		kept, err := readID(k, upper, "/etc/machine-id")
+		kept, err := readID(k, upper, etcFile)
 		f.other = err == nil && kept.id != "" && kept.id != r.ID
 	}
 	for _, dir := range tellers {

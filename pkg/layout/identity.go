@@ -14,11 +14,11 @@ import (
 // the root together and that mount data and boot where they are staged, and
 // behind the step taken, which may bring an identity from the boot partition.
 func identitySteps(c config.Config, choice slots.Slot, overlay partition, policy config.OverlayPolicy, taken string) []mount.Step {
-	identity := &firstboot.Identity{Data: staging + "/data", Given: c.MachineID}
+	identity := &firstboot.Identity{Data: staging + "/data", Root: newRoot, Given: c.MachineID}
 	for _, dir := range []string{choice.Lower(), choice.Lower() + ".old", choice.Other().Lower()} {
 		identity.Uppers = append(identity.Uppers, path.Join(overlay.at, dir, "upper"))
 	}
-	root := firstboot.RootIdentity{Identity: identity, Root: newRoot, Init: c.Init, Lasting: policy == config.Keep}
+	root := firstboot.RootIdentity{Identity: identity, Init: c.Init, Lasting: policy == config.Keep}
 	return []mount.Step{{
 		Name: "identity", Title: "keep the machine-id on /data",
 		After:     []string{"root", taken}, // what systemd left in an upper is at rest then

@@ -80,6 +80,9 @@ type Files interface {
 	CreateFile(path string, perm fs.FileMode) (io.WriteCloser, error)
 	// Chown gives a file, or a symbolic link itself, to an owner and a group.
 	Chown(path string, uid, gid uint32) error
+	// SetModified says when the content of a file was changed last, in nanoseconds
+	// since 1970. It opens nothing and follows no symbolic link at the end of path.
+	SetModified(path string, when int64) error
 	// OpenWriter opens an existing file for writing, one write a record, as
 	// the kernel log wants it.
 	OpenWriter(path string) (io.WriteCloser, error)
@@ -180,6 +183,11 @@ type FileInfo struct {
 	Dev  uint64      // the filesystem that holds it, as st_dev
 	UID  uint32      // its owner
 	GID  uint32      // its group
+	// Inode is its number on that filesystem.
+	Inode uint64
+	// Modified is when its content was changed last, in nanoseconds since 1970.
+	// Some filesystems keep whole seconds only.
+	Modified int64
 }
 
 // Executable tells whether anybody may execute the file.

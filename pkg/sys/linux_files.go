@@ -99,7 +99,8 @@ func infoOf(st *unix.Stat_t) FileInfo {
 	case unix.S_IFSOCK:
 		mode |= fs.ModeSocket
 	}
-	return FileInfo{Mode: mode, Size: st.Size, Dev: uint64(st.Dev), UID: st.Uid, GID: st.Gid}
+	return FileInfo{Mode: mode, Size: st.Size, Dev: uint64(st.Dev), UID: st.Uid, GID: st.Gid,
+		Inode: st.Ino, Modified: unix.TimespecToNsec(st.Mtim)}
 }
 
 // Readlink implements Files.
@@ -230,6 +231,15 @@ func (Linux) Mkdir(path string, perm fs.FileMode) error { return os.Mkdir(path, 
 
 // Chown implements Files.
 func (Linux) Chown(path string, uid, gid uint32) error { return os.Lchown(path, int(uid), int(gid)) }
+
+// SetModified implements Files.
+func (Linux) SetModified(path string, when int64) error {
+	times := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, unix.NsecToTimespec(when)}
+	if err := unix.UtimesNanoAt(unix.AT_FDCWD, path, times, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return &fs.PathError{Op: "set the time of", Path: path, Err: err}
+	}
+	return nil
+}
 
 // Rename implements Files.
 func (Linux) Rename(from, to string) error { return os.Rename(from, to) }

@@ -363,3 +363,31 @@ func TestSparse(t *testing.T) {
 		t.Errorf("behind the data: %v, want the end", err)
 	}
 }
+
+// A date is what was set, to the nanosecond, and a link keeps its own.
+func TestSetModified(t *testing.T) {
+	k, dir := Linux{}, t.TempDir()
+	file, link := dir+"/file", dir+"/link"
+	if err := errors.Join(k.WriteFile(file, []byte("x"), 0o600), k.Symlink(file, link)); err != nil {
+		t.Fatal(err)
+	}
+	before, err := k.Lstat(file)
+	if err != nil || before.Inode == 0 || time.Since(time.Unix(0, before.Modified)).Abs() > time.Hour {
+		t.Fatalf("a new file: %+v, %v", before, err)
+	}
+	const date = 1_234_567_890_123_456_789
+	if err := errors.Join(k.SetModified(file, date), k.SetModified(link, date+1)); err != nil {
+		t.Fatal(err)
+	}
+	want := before
+	want.Modified = date
+	if after, err := k.Lstat(file); err != nil || after != want {
+		t.Errorf("after it: %+v, %v; want %+v", after, err, want)
+	}
+	if after, err := k.Lstat(link); err != nil || after.Modified != date+1 {
+		t.Errorf("the link: %+v, %v", after, err)
+	}
+	if err := k.SetModified(dir+"/none", date); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("of nothing: %v", err)
+	}
+}

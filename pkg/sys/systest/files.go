@@ -35,6 +35,7 @@ func (k *Kernel) ReadFile(name string) ([]byte, error) {
 	if p.node().mode.IsDir() {
 		return nil, failed("read", name, unix.EISDIR)
 	}
+	k.reads = append(k.reads, name)
 	return append([]byte(nil), p.node().data...), nil
 }
 
@@ -64,7 +65,11 @@ func (k *Kernel) Lstat(name string) (sys.FileInfo, error) {
 }
 
 func (p place) info() sys.FileInfo {
-	return sys.FileInfo{Mode: p.node().mode, Size: int64(len(p.node().data)), Dev: p.mount.fs.dev}
+	n := p.node()
+	if n.inode == 0 {
+		n.inode = uint64(inodes.Add(1))
+	}
+	return sys.FileInfo{Mode: n.mode, Size: int64(len(n.data)), Dev: p.mount.fs.dev, Inode: n.inode, Modified: n.modified}
 }
 
 // Readlink implements sys.Files.
@@ -160,6 +165,23 @@ func (k *Kernel) WriteFile(name string, data []byte, perm fs.FileMode) error {
 // Chown implements sys.Files. Everything is root's here, and stays so.
 func (k *Kernel) Chown(name string, uid, gid uint32) error {
 	return k.write("chown", name, fmt.Sprintf("chown %d:%d %s", uid, gid, name), func(place, *node, string) error { return nil })
+}
+
+// SetModified implements sys.Files.
+func (k *Kernel) SetModified(name string, when int64) error {
+	return k.write("utimensat", name, "date "+name, func(p place, dir *node, base string) error {
+		file := p.node()
+		if file == nil {
+			return unix.ENOENT
+		}
+		log := p.mount.fs.log
+		if dir.entries[base] != file {
+			file = &node{mode: file.mode, data: file.data, target: file.target} // copied up
+			log.change(entry{dir, base, file})
+		}
+		log.date(file, when)
+		return nil
+	})
 }
 
 // Mkdir implements sys.Files.

@@ -41,6 +41,14 @@ type Kernel struct {
 	loaded           map[string]bool     // kernel modules
 	nextDev          uint64
 	random           byte // that Random gives next
+	reads            []string
+}
+
+// Reads are the files that were read, in order, by the paths that they had then.
+func (k *Kernel) Reads() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.reads)
 }
 
 var _ sys.Kernel = (*Kernel)(nil)

@@ -20,10 +20,11 @@ type entry struct {
 type change struct {
 	entries []entry
 	before  []*node // what the entries stood for
-	file    *node   // whose content was written
+	file    *node   // whose content was written, or which was given another date
 	was     []byte
 	wrote   []byte
-	raw     *Part // whose bytes were written, at offset
+	dated   [2]int64 // before and after
+	raw     *Part    // whose bytes were written, at offset
 	offset  int64
 	durable bool
 }
@@ -48,8 +49,15 @@ func (e entry) set(n *node) {
 
 // write replaces a file's content.
 func (j *journal) write(file *node, data []byte) {
-	j.changes = append(j.changes, &change{file: file, was: file.data, wrote: data})
-	file.data = slices.Clone(data)
+	c := &change{file: file, was: file.data, wrote: data, dated: [2]int64{file.modified, nextDate()}}
+	j.changes = append(j.changes, c)
+	file.data, file.modified = slices.Clone(data), c.dated[1]
+}
+
+// date says when a file was modified.
+func (j *journal) date(file *node, when int64) {
+	j.changes = append(j.changes, &change{file: file, was: file.data, wrote: file.data, dated: [2]int64{file.modified, when}})
+	file.modified = when
 }
 
 // writeRaw replaces bytes of a partition.
@@ -126,6 +134,9 @@ func (k *Kernel) CutPower(keep func(i int) bool) []*Disk {
 func (c *change) takeBack() {
 	if c.file != nil && string(c.file.data) == string(c.wrote) {
 		c.file.data = c.was
+	}
+	if c.file != nil && c.file.modified == c.dated[1] {
+		c.file.modified = c.dated[0]
 	}
 	if c.raw != nil && string(c.raw.Bytes(c.offset, len(c.wrote))) == string(c.wrote) {
 		c.raw.PutBytes(c.offset, c.was)

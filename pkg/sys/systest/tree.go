@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,7 +19,18 @@ type node struct {
 	sparse  *sparse // instead of data, in a file with holes
 	target  string  // of a symbolic link
 	entries map[string]*node
+
+	inode    uint64 // 0: it has none yet
+	modified int64  // 0: not since it was made
 }
+
+// The files that are looked at and the writes to files are numbered, over all
+// machines: a disk goes from one to the next.
+var inodes, writes atomic.Int64
+
+// nextDate is a time that no other file has. Together with a file's number it is
+// not that of another one, either.
+func nextDate() int64 { return writes.Add(1) * 1_000_000_007 }
 
 func newDir(perm fs.FileMode) *node {
 	return &node{mode: fs.ModeDir | perm, entries: map[string]*node{}}
