@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/minos-os/minos-init/pkg/mount"
+	"github.com/minos-os/minos-init/pkg/sys"
 	"github.com/minos-os/minos-init/pkg/sys/systest"
 	"golang.org/x/sys/unix"
 )
@@ -35,6 +36,14 @@ func imageScenarios() []scenario {
 			disk: imageDisk(newName+"="+squashfs("2"), oldName+"="+squashfs("1"))},
 		{name: "image-overlay-refused", cmdline: onImage, disk: imageDisk(one), ends: toInit, check: versionIs("1"),
 			break_: func(k *systest.Kernel) { k.Fail("mount ext4 /dev/vda3", unix.EUCLEAN) }},
+		{name: "image-overlay-mended", cmdline: onImage, ends: toInit, check: versionIs("1"),
+			disk: imageDisk(imgName + "=" + squashfs("1", "usr/sbin/e2fsck=\x7fELF", "tmp/")),
+			break_: func(k *systest.Kernel) {
+				k.FailTimes("mount ext4 /dev/vda3", 1, unix.EUCLEAN)
+				k.Answer("e2fsck", sys.Exit{Status: 1, Output: "overlay: 11/24576 files\n"})
+			}},
+		{name: "image-img-refused", cmdline: onImage, disk: imageDisk(one), ends: "reboot",
+			break_: func(k *systest.Kernel) { k.Fail("mount ext4 /dev/vda2", unix.EUCLEAN) }},
 		{name: "image-module-on-boot", cmdline: onImage, disk: with(imageDisk(one), 1, "modules/6.12.0-test/squashfs.ko=x"), ends: toInit, check: versionIs("1"), // 2.5.17
 			break_: func(k *systest.Kernel) { k.ForgetFilesystem("squashfs") }},
 	}
@@ -309,9 +318,16 @@ func TestStatement2_5_17_ModulesFromElsewhere(t *testing.T) {
 		ends   string
 		shows  string
 	}{
-		"built in":        {onBoot("modules/6.12.0-test/squashfs.ko=x"), nil, toInit, ""},
-		"on boot":         {onBoot("modules/6.12.0-test/squashfs.ko=x"), forget, toInit, "module /mnt/boot/modules/6.12.0-test/squashfs.ko\n"},
-		"compressed":      {onBoot("modules/6.12.0-test/squashfs.ko.xz=x"), forget, toInit, "module /mnt/boot/modules/6.12.0-test/squashfs.ko.xz\n"},
+		"built in":   {onBoot("modules/6.12.0-test/squashfs.ko=x"), nil, toInit, ""},
+		"on boot":    {onBoot("modules/6.12.0-test/squashfs.ko=x"), forget, toInit, "module /mnt/boot/modules/6.12.0-test/squashfs.ko\n"},
+		"compressed": {onBoot("modules/6.12.0-test/squashfs.ko.xz=x"), forget, toInit, "module /mnt/boot/modules/6.12.0-test/squashfs.ko.xz\n"},
+		"with what it needs": {with(imageDisk(imgName+"="+squashfs("1")), 1, "modules/6.12.0-test/squashfs.ko=x", "modules/6.12.0-test/zstd.ko.xz=x", "modules/6.12.0-test/xxhash.ko=x",
+			"modules/6.12.0-test/modules.dep=kernel/fs/squashfs/squashfs.ko.xz: kernel/lib/zstd.ko.xz kernel/lib/xxhash.ko.xz\n"), forget, toInit,
+			"module /mnt/boot/modules/6.12.0-test/xxhash.ko\nmodule /mnt/boot/modules/6.12.0-test/zstd.ko.xz\nmodule /mnt/boot/modules/6.12.0-test/squashfs.ko\n"},
+		"without what it needs": {with(imageDisk(imgName+"="+squashfs("1")), 1, "modules/6.12.0-test/squashfs.ko=x",
+			"modules/6.12.0-test/modules.dep=squashfs.ko: zstd.ko\n"), forget, "reboot", "cannot load the module of squashfs: it needs zstd.ko: file does not exist"},
+		"not unpacked": {onBoot("modules/6.12.0-test/squashfs.ko.gz=x"), func(k *systest.Kernel) { forget(k); k.Fail("module ", unix.EOPNOTSUPP) }, "reboot",
+			"operation not supported; this kernel was built without CONFIG_MODULE_DECOMPRESS, or for another compression: unpack the file"},
 		"another release": {onBoot("modules/6.1.0/squashfs.ko=x"), forget, "reboot", "no filesystem squashfs"},
 		"no boot":         {without(imageDisk(imgName+"="+squashfs("1")), 1), forget, "reboot", "no filesystem squashfs"},
 		"refused": {onBoot("modules/6.12.0-test/squashfs.ko=x"), func(k *systest.Kernel) { forget(k); k.Fail("module ", unix.ENOEXEC) }, "reboot",

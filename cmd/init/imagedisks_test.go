@@ -18,8 +18,9 @@ const onImage = "quiet minos.layout=image"
 const imageSize = 70 << 10
 
 // squashfs is an image of that version, with a systemd.
-func squashfs(version string) string {
-	return systest.SquashFS(imageSize, append(slices.Clone(rootfsFiles), "etc/version="+version, "etc/ssh/key=of the image")...)
+func squashfs(version string, more ...string) string {
+	files := append(slices.Clone(rootfsFiles), "etc/version="+version, "etc/ssh/key=of the image")
+	return systest.SquashFS(imageSize, append(files, more...)...)
 }
 
 // imageDisk is the disk of the layout image, with these files on the partition

@@ -36,6 +36,12 @@ func (t *timeline) Mark(name string) {
 func bootReport(log *Log, lay layout.Layout, root layout.Root, built mount.Built, mods modules, line *timeline) report.Report {
 	overlay, durability, choice := root.Overlay, root.Upper, root.Choice
 	var degraded []string
+	source := ""
+	if root.Source != nil {
+		source = root.Source(line.kernel, func(step string) bool {
+			return slices.ContainsFunc(built.Outcomes, func(o mount.Outcome) bool { return o.Step == step && o.Full })
+		})
+	}
 	for _, o := range built.Outcomes {
 		line.marks = append(line.marks, report.Mark{Name: "step " + o.Step, Began: o.Began, At: o.Ended})
 		if o.Step == "root" && !o.Full {
@@ -50,7 +56,7 @@ func bootReport(log *Log, lay layout.Layout, root layout.Root, built mount.Built
 	}
 	return report.Report{
 		Version: version, Layout: lay.Name,
-		Choice: choice, Disk: "/dev/" + root.Disk, BootState: root.BootState, Roles: rolesAfter(root.Roles, built),
+		Choice: choice, Source: source, Disk: "/dev/" + root.Disk, BootState: root.BootState, Roles: rolesAfter(root.Roles, built),
 		Overlay: report.Overlay{
 			Lowers: overlay.Lowers, Upper: overlay.Upper.UpperDir(), Work: overlay.Upper.WorkDir(),
 			Durability: durability, Options: overlay.Options(),

@@ -60,7 +60,7 @@ func bring(k *systest.Kernel) (said []string, err error) {
 	}{
 		{decision.Claim, Claim{Device: "/dev/vda4", Claim: claim, Why: found.Reason}},
 		{decision.Clear, Unclaim{Device: "/dev/vda4", Why: found.Reason}},
-		{decision.Format, Format{Device: "/dev/vda4", Label: "data", Tools: mount.Toolbox{Root: root, Name: "slot A"}}},
+		{decision.Format, Format{Device: "/dev/vda4", Label: "data", Tools: mount.Toolbox{Root: root.Target, Name: "slot A"}}},
 		{true, mounted},
 		{decision.Format, Prove{"/mnt/data"}},
 	} {

@@ -51,9 +51,18 @@ func prepareImage(m Machine) (Root, error) {
 		Path:     newRoot,
 		Warnings: append(found.warnings, unknownRoles(m.Config.Parts, imageRoles(m))...),
 	}
+	root.Source = func(k sys.Kernel, full func(string) bool) string {
+		mounted := current
+		if !full("rootfs") {
+			mounted = previous
+		}
+		// It was found a moment ago; without it the directory has to do.
+		file, _ := mounted.Find(k)
+		return path.Base(file)
+	}
 	root.Steps = []mount.Step{{
 		Name: "img", Title: "mount the partition of the images",
-		Do: []mount.Action{img.mount(img.at, sys.ReadOnly|sys.NoAtime)},
+		Do: []mount.Action{imagesMount{img.mount(img.at, sys.ReadOnly|sys.NoAtime), *img}},
 	}, {
 		Name: "newimg", Title: "adopt a new image", After: []string{"img"},
 		Do:        []mount.Action{adoption(m, found, img.at, names)},
@@ -67,6 +76,11 @@ func prepareImage(m Machine) (Root, error) {
 		Do:        []mount.Action{current},
 		Tolerated: true, Else: []mount.Action{previous}, Loss: "the image before the current one is booted",
 	}}
+	if img.super.Errors {
+		device := img.match.Device.Path()
+		root.Warnings = append(root.Warnings, fmt.Sprintf("%s (img) says that it has errors, and e2fsck is in an image on it, so it is used unchecked, ignoring: run e2fsck -f %s on another machine",
+			device, device))
+	}
 	if newimg := found.role("newimg"); newimg.err != nil && (newimg.several || newimg.match.By != "") {
 		root.Warnings = append(root.Warnings, fmt.Sprintf("a new image is not looked for, ignoring: %v", newimg.err))
 	}
@@ -76,6 +90,22 @@ func prepareImage(m Machine) (Root, error) {
 	root.addThrownAwayUpper(m.Config, *overlay, rootfs)
 	root.rejectStaleRoot(m.Config.Root)
 	return root, nil
+}
+
+// imagesMount mounts the partition of the images. No e2fsck can help it: that
+// would be in an image on it.
+type imagesMount struct {
+	mount.Action
+	img partition
+}
+
+// Apply implements mount.Action.
+func (m imagesMount) Apply(env mount.Env) error {
+	err := m.Action.Apply(env)
+	if err != nil && m.img.err == nil {
+		err = fmt.Errorf("%w; e2fsck is in an image on it: run e2fsck -f %s on another machine", err, m.img.match.Device.Path())
+	}
+	return err
 }
 
 // adoption is how a new image becomes the current one. Whoever holds the boot
@@ -95,7 +125,7 @@ func adoption(m Machine, found partitions, dir string, names adopt.Names) mount.
 // squashfs for a kernel that has none.
 func moduleOnBoot(boot partition) mount.Action {
 	const at = staging + "/boot"
-	b := mount.Bring{FSType: "squashfs", Root: at, File: func(release string) string { return "/modules/" + release + "/squashfs.ko" }}
+	b := mount.Bring{FSType: "squashfs", Root: at, File: "squashfs.ko", Dir: func(release string) string { return "/modules/" + release }}
 	if boot.err == nil {
 		b.Medium = mount.Mount{Source: boot.match.Device.Path(), Target: at, FSType: boot.super.Type, Flags: sys.ReadOnly | sys.NoAtime}
 	}
@@ -113,18 +143,18 @@ func (r *Root) addThrownAwayUpper(conf config.Config, overlay partition, rootfs 
 	r.StandIn = mount.Overlay{Target: newRoot, Lowers: lowers, Upper: inMemory, Distrust: true, ReadOnly: conf.ReadOnly}
 	volatile := []mount.Action{mount.Tmpfs(inMemory.Dir, conf.UpperSize), inMemory, r.StandIn}
 	persistent := mount.MakeDir{Dir: lowers[0]}
-	inTheImage := mount.Bring{FSType: "overlay", Root: rootfs, File: func(release string) string {
-		return "/lib/modules/" + release + "/kernel/fs/overlayfs/overlay.ko"
-	}}
+	inTheImage := mount.Bring{FSType: "overlay", Root: rootfs, File: "kernel/fs/overlayfs/overlay.ko",
+		Dir: func(release string) string { return "/lib/modules/" + release }}
 
 	r.Upper = string(config.Reset)
+	tools := mount.Toolbox{Name: "the image", Root: rootfs}
 	root := mount.Step{Name: "root", Title: "lay the writable layer over the image", After: []string{"overlay", "module"}, Do: []mount.Action{r.Overlay}}
-	r.Steps = append(r.Steps, mount.Step{
+	r.Steps = append(r.Steps, overlay.mended(mount.Step{
 		Name: "overlay", Title: "mount the overlay partition",
 		Do:        []mount.Action{overlay.mount(overlay.at, sys.NoAtime), persistent},
 		Tolerated: true, Else: []mount.Action{mount.Tmpfs(overlay.at, conf.UpperSize), persistent},
 		Loss: "what is kept in persistent does not show",
-	}, mount.Step{
+	}, tools, []string{"rootfs"}), mount.Step{
 		Name: "module", Title: "load the module of overlay", After: []string{"rootfs"},
 		Do:        []mount.Action{inTheImage},
 		Tolerated: true, Loss: "overlay may be missing",

@@ -71,7 +71,11 @@ type Root struct {
 	Evidence Evidence
 	Rescue   Rescue // nil: a failed boot can do nothing but restart
 
-	Steps   []mount.Step
+	Steps []mount.Step
+	// Source says what the lowest layer is where the partition that holds it does
+	// not say enough. It is asked once the steps are done; full tells whether a
+	// step was done in full.
+	Source  func(k sys.Kernel, full func(step string) bool) string
 	Path    string        // where it is mounted once the steps are done
 	Overlay mount.Overlay // of the step "root", when that is done in full
 	Upper   string        // what becomes of the upper then: "keep", "reset" or "volatile"

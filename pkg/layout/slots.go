@@ -83,9 +83,7 @@ func prepareSlots(m Machine) (Root, error) {
 		root.Warnings = append(root.Warnings, fmt.Sprintf(
 			"this is the last attempt of slot %s, so it is made without what was written to / before, ignoring: minos.overlay=keep", choice.Slot))
 	}
-	tools := mount.Toolbox{Name: "slot " + string(choice.Slot), Root: mount.Mount{
-		Source: rootfs.match.Device.Path(), Target: rootfs.at, FSType: rootfs.super.Type, Flags: sys.ReadOnly | sys.NoAtime,
-	}}
+	tools := mount.Toolbox{Name: "slot " + string(choice.Slot), Root: rootfs.at}
 	data, boot := found.role("data"), found.role("boot")
 	const bootFlags = sys.ReadOnly | sys.NoAtime
 	card := cardOf(m, bootFlags)

@@ -25,7 +25,7 @@ func slotRoot(t *testing.T, k *systest.Kernel, files ...string) Toolbox {
 			t.Fatal(err)
 		}
 	}
-	return Toolbox{Root: root, Name: "slot A"}
+	return Toolbox{Root: root.Target, Name: "slot A"}
 }
 
 func TestToolbox(t *testing.T) {

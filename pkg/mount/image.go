@@ -24,7 +24,7 @@ const loopModule = "loop"
 
 // Apply implements Action.
 func (i Image) Apply(env Env) error {
-	file, err := i.find(env.Kernel)
+	file, err := i.Find(env.Kernel)
 	if err != nil {
 		return err
 	}
@@ -48,8 +48,8 @@ func (i Image) Apply(env Env) error {
 	return nil
 }
 
-// find is the file.
-func (i Image) find(k sys.Kernel) (string, error) {
+// Find is the file that is mounted: the first of the names that is there.
+func (i Image) Find(k sys.Kernel) (string, error) {
 	for _, name := range i.Names {
 		file := path.Join(i.Dir, name)
 		if _, err := k.Lstat(file); err == nil {

@@ -15,7 +15,7 @@ import (
 // versions, for no space at all. A program that the initramfs does have comes
 // first.
 type Toolbox struct {
-	Root Mount  // the root filesystem, read-only, as it is mounted already
+	Root string // where the root filesystem is mounted already, read-only
 	Name string // "slot A", for people
 }
 
@@ -66,7 +66,7 @@ func (b Toolbox) Enter(env Env, at, memory, tool string) (*Room, error) {
 	if room.program, ok = findTool(env.Kernel, "/", tool); ok {
 		room.root, room.tmp = "/", room.Tmp
 		mounts = []Action{Tmpfs(room.Tmp, memory)}
-	} else if room.program, ok = findTool(env.Kernel, b.Root.Target, tool); !ok {
+	} else if room.program, ok = findTool(env.Kernel, b.Root, tool); !ok {
 		return nil, &NoToolError{tool, b.Name}
 	}
 	var err error
@@ -105,17 +105,31 @@ func findTool(k sys.Kernel, root, tool string) (string, bool) {
 	return "", false
 }
 
-// mounts are what a tool sees. The root filesystem is mounted a second time,
-// which costs nothing: the kernel has it open.
+// mounts are what a tool sees. The root filesystem shows a second time, whatever
+// it is on.
 func (b Toolbox) mounts(at, memory string) []Action {
-	root := b.Root
-	root.Target = at
 	kernels := sys.NoSuid | sys.NoExec
 	return []Action{
-		root,
+		bound{b.Root, at},
 		Mount{Source: "devtmpfs", Target: path.Join(at, "dev"), FSType: "devtmpfs", Flags: kernels},
 		Mount{Source: "proc", Target: path.Join(at, "proc"), FSType: "proc", Flags: kernels | sys.NoDev},
 		Tmpfs(path.Join(at, "run"), "16m"),
 		Tmpfs(path.Join(at, "tmp"), memory),
 	}
 }
+
+// bound is a directory that shows at another place as well.
+type bound struct{ from, at string }
+
+// Apply implements Action.
+func (b bound) Apply(env Env) error {
+	if err := MkdirAll(env.Kernel, b.at); err != nil {
+		return err
+	}
+	return env.Kernel.Bind(b.from, b.at)
+}
+
+// Undo implements Action.
+func (b bound) Undo(env Env) error { return env.Kernel.Unmount(b.at) }
+
+func (b bound) String() string { return "bind " + b.from + " to " + b.at }

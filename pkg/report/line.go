@@ -15,7 +15,11 @@ func (r Report) OKLine() string {
 	if r.Choice.What != "" {
 		line += " " + r.Choice.What + "=" + lineValue(r.Choice.Value)
 	}
-	line += " root=" + lineValue(r.rootDevice())
+	root := r.Source
+	if root == "" {
+		root = r.rootDevice()
+	}
+	line += " root=" + lineValue(root)
 	if r.Overlay.Durability != "" {
 		line += " upper=" + lineValue(r.Overlay.Durability)
 	}

@@ -43,6 +43,7 @@ type Report struct {
 	Version   string
 	Layout    string
 	Choice    Choice
+	Source    string // of the lowest layer, in the layout's words; for the OK line, not in boot.json
 	Disk      string
 	BootState BootState
 	Roles     []Role

@@ -227,6 +227,8 @@ func TestOKLine(t *testing.T) {
 		}, "OK layout=slots slot=A root=/dev/vda6 upper=keep took=0.123s"},
 		{func(r *Report) { r.Overlay.Lowers, r.Degraded = []string{"/run/initramfs/rootfs2"}, nil },
 			"OK layout=slots slot=A root=/run/initramfs/rootfs2 upper=keep took=0.123s"},
+		{func(r *Report) { r.Source, r.Degraded = "root.img", nil },
+			"OK layout=slots slot=A root=root.img upper=keep took=0.123s"},
 		{func(r *Report) { *r = Report{Layout: `a"b`} }, `OK layout="a\"b" root="" took=0.000s`},
 	} {
 		r := full()
