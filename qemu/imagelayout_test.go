@@ -27,6 +27,19 @@ func holding(size int, label string, images map[string]string) Partition {
 	return Partition{MiB: size, Content: Ext4{Label: label, Tree: tree}}
 }
 
+// stubImageDisk is a disk with the stub in its image.
+func stubImageDisk(t *testing.T) string {
+	t.Helper()
+	tools(t, "sqfstar")
+	disk := filepath.Join(t.TempDir(), "disk.img")
+	d := ImageDisk{ID: 0x696d6734, Img: holding(32, "img", map[string]string{"root-squashfs.img": stubSquashFS(t, "1")}),
+		Overlay: Partition{MiB: 32, Content: Ext4{Label: "overlay"}}}
+	if err := d.Write(disk); err != nil {
+		t.Fatal(err)
+	}
+	return disk
+}
+
 // Layouts 2.5, statements 1 to 6, 15 and 16, on one disk over four boots.
 func TestImageLayout(t *testing.T) {
 	t.Parallel()

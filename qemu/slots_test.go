@@ -87,10 +87,13 @@ func TestStatement1_7_1_TheSlotsOwnDirectories(t *testing.T) {
 // Layouts 6.2, statement 3: each layout boots to a stub real init, which shows
 // its mounts and the report; in a machine, where the mounts are the kernel's own.
 func TestStatement6_2_3_EachLayoutReachesTheRealInit(t *testing.T) {
-	for _, layout := range []string{"slots"} {
+	for layout, disk := range map[string]func(t *testing.T) string{
+		"slots": func(t *testing.T) string { return machines(t).disk },
+		"image": stubImageDisk,
+	} {
 		t.Run(layout, func(t *testing.T) {
 			t.Parallel()
-			r := boot(t, Case{Append: []string{"minos.layout=" + layout}})
+			r := boot(t, Case{Image: disk(t), Append: []string{"minos.layout=" + layout}})
 			if report := r.handedOver(t); report.Layout != layout || report.Degraded {
 				t.Errorf("boot.json says layout %q, degraded %t", report.Layout, report.Degraded)
 			}
