@@ -60,6 +60,9 @@ type Range struct {
 	bootable  bool
 }
 
+// Blank tells whether the recipe has no content for it.
+func (r Range) Blank() bool { return r.partition.Content == nil }
+
 // place puts a partition at start and returns where it ends.
 func (r *Range) place(start int64) (end int64) {
 	r.Start, r.Size = start, int64(r.partition.MiB)*mib

@@ -88,7 +88,7 @@ type SquashFS struct {
 // Make implements Content. It needs sqfstar, of squashfs-tools.
 func (s SquashFS) Make(file string, _ int64) error {
 	archive, stop := s.Tree.stream()
-	err := run(archive, "sqfstar", "-quiet", "-no-progress", "-comp", s.Compressor, file)
+	err := run(archive, "sqfstar", "-quiet", "-no-progress", "-comp", s.Compressor, "-mkfs-time", strconv.Itoa(imageTime), file)
 	if err = errors.Join(err, stop()); err != nil {
 		return fmt.Errorf("cannot make a squashfs (%s): %w", s.Compressor, err)
 	}

@@ -33,14 +33,20 @@ func (d ImageDisk) Ranges() (ranges []Range) {
 	return ranges
 }
 
+// Size is the size of the whole disk in bytes.
+func (d ImageDisk) Size() (end int64) {
+	for _, r := range d.Ranges() {
+		end = r.Start + r.Size
+	}
+	return end
+}
+
 // Write makes the image, as Disk.Write does.
 func (d ImageDisk) Write(file string) error {
 	var table strings.Builder
 	fmt.Fprintf(&table, "label: dos\nlabel-id: 0x%08x\nunit: sectors\nsector-size: %d\n\n", d.ID, sectorSize)
-	var end int64
 	for _, r := range d.Ranges() {
 		fmt.Fprintf(&table, "%d : start=%d, size=%d, type=%s\n", r.Number, r.Start/sectorSize, r.Size/sectorSize, r.tableType)
-		end = r.Start + r.Size
 	}
-	return writeDisk(file, end, table.String(), d.Ranges())
+	return writeDisk(file, d.Size(), table.String(), d.Ranges())
 }

@@ -178,5 +178,6 @@ func (l *laboratory) record(s scenario, disk, log string) (record, error) {
 	if err != nil {
 		return r, err
 	}
-	return r, r.compare(disk, written, s.partition(markPartition))
+	blank, _ := s.marks()
+	return r, r.compare(disk, written, s.partition(blank))
 }

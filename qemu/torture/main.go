@@ -108,6 +108,9 @@ func newLaboratory(initramfs string, extra []string) (*laboratory, error) {
 	if p.stub, err = qemu.BuildStub(dir); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
+	if err := makeImages(&p, dir); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
 	return &laboratory{kernel: debian.Image, initramfs: initramfs, parts: p, dir: dir, extra: extra}, nil
 }
 

@@ -29,7 +29,8 @@ func (s scenario) readRecord(log string) (record, error) {
 	if err != nil {
 		return record{}, err
 	}
-	marks := s.partition(markPartition)
+	blank, device := s.marks()
+	marks := s.partition(blank)
 	r := newRecord(entries, marks.Start/sectorSize, marks.Size/sectorSize)
 	for _, name := range s.within {
 		p := s.partition(name)
@@ -37,7 +38,7 @@ func (s scenario) readRecord(log string) (record, error) {
 	}
 	wanted := 0
 	for _, verb := range s.do {
-		if verb == setMark {
+		if verb == "mark:"+device {
 			wanted++
 		}
 	}

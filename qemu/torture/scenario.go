@@ -10,10 +10,12 @@ import (
 // scenario is a boot whose disk is cut at each of its writes, and what has to
 // hold afterwards. The list of them is in scenarios.go.
 type scenario struct {
-	name  string
-	disk  func(parts) qemu.Disk // but for the sizes; nil for qemu.StubDisk
-	card  int64                 // the size of the disk in bytes, when it is larger than the image
-	words []string              // of the kernel command line, in the recorded boot and after each cut
+	name string
+	disk func(parts) qemu.Disk // but for the sizes; nil for qemu.StubDisk
+	// images is the disk of the layout image, in the place of disk.
+	images func(parts) qemu.ImageDisk
+	card   int64    // the size of the disk in bytes, when it is larger than the image
+	words  []string // of the kernel command line, in the recorded boot and after each cut
 	// later are the words after a cut, where they are others; nil for the same.
 	later []string
 	// machine changes the machine of the recorded boot and of those after it, for
@@ -68,20 +70,43 @@ const (
 	shown  where = "shown"  // in the new root, at path
 	hidden where = "hidden" // not in the new root
 	stored where = "stored" // on the partition that is the first part of path
+	// removed is not on the partition that is the first part of path.
+	removed where = "removed"
 )
 
 // parts are what disks and machines are made of, files but for boot. The zero
 // value is enough for the places on a disk.
 type parts struct {
-	stub     string // the real init
+	stub string // the real init
+	// images are the stub in two versions of a squashfs, whose /etc/version says
+	// which. known says "image 1" and "image 2" of their contents in a tree.
+	images   [2]string
+	known    map[string]string
 	minosctl string
 	firmware string      // U-Boot
 	kernel   string      // content of a kernel slot: the kernel and its modules
 	boot     []qemu.File // what U-Boot finds on the boot partition
 }
 
-// markPartition is blank on the disks of the scenarios.
+// markPartition is blank on the disks of the scenarios, but for those of the
+// layout image.
 const markPartition, markDevice = "kernel-b", "/dev/vda7"
+
+// marks is the name of the blank partition, and of its device.
+func (s scenario) marks() (partition, device string) {
+	if s.images != nil {
+		return "boot", "/dev/vda1"
+	}
+	return markPartition, markDevice
+}
+
+// ext4Partitions are those that the scenario's boots write to.
+func (s scenario) ext4Partitions() []string {
+	if s.images != nil {
+		return []string{"img", "overlay", "newimg"}
+	}
+	return []string{"overlay", "data"}
+}
 
 // setMark is the verb that ends "all above is synced".
 const setMark = "mark:" + markDevice
@@ -91,8 +116,18 @@ func synced(path, text string) []string {
 	return []string{"write:" + path + "=" + text, "fsync:" + path, setMark}
 }
 
+// recipe is how a disk is made.
+type recipe interface {
+	Ranges() []qemu.Range
+	Size() int64
+	Write(file string) error
+}
+
 // recipe is the disk of the scenario.
-func (s scenario) recipe(p parts) qemu.Disk {
+func (s scenario) recipe(p parts) recipe {
+	if s.images != nil {
+		return s.images(p)
+	}
 	d := qemu.StubDisk(p.stub)
 	if s.disk != nil {
 		d = s.disk(p)
@@ -108,7 +143,7 @@ func (s scenario) recipe(p parts) qemu.Disk {
 func looks(all []scenario) (verbs []string) {
 	for _, s := range all {
 		for _, f := range s.files {
-			if verb := "read:" + f.path; f.where != stored && !slices.Contains(verbs, verb) {
+			if verb := "read:" + f.path; f.where != stored && f.where != removed && !slices.Contains(verbs, verb) {
 				verbs = append(verbs, verb)
 			}
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -101,7 +102,7 @@ func readExt4(file string) (tree, error) {
 			fmt.Fprintf(&commands, "ls -p \"/%s\"\n", name)
 		case entry.Type().IsRegular():
 			content, err := os.ReadFile(full)
-			contents[name] = string(content)
+			contents[name] = contentOf(content)
 			return err
 		case entry.Type()&fs.ModeSymlink != 0:
 			contents[name], err = os.Readlink(full)
@@ -120,6 +121,16 @@ func readExt4(file string) (tree, error) {
 		return nil, err
 	}
 	return parseListing(output, contents)
+}
+
+// contentOf is the content of a file or, of a large one, what tells it from
+// another.
+func contentOf(file []byte) string {
+	const large = 64 << 10
+	if len(file) > large {
+		return fmt.Sprintf("sha256 %x", sha256.Sum256(file))
+	}
+	return string(file)
 }
 
 // parseListing reads what "ls -p" of debugfs prints for each directory: an echo

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -31,7 +33,7 @@ type trees map[string]tree
 // String is the same for the same files.
 func (t trees) String() string {
 	var all strings.Builder
-	for _, name := range ext4Partitions() {
+	for _, name := range slices.Sorted(maps.Keys(t)) {
 		fmt.Fprintf(&all, "%s:\n%s", name, t[name])
 	}
 	return all.String()
@@ -63,8 +65,8 @@ func (b *bench) try(i image) (v verdict, consoles string, err error) {
 	if err != nil {
 		return v, first.consoles, err
 	}
-	if v = reached(first.result); before.verdict.Class == repaired && (v.Class == fine || v.Class == degraded) {
-		// The boot got along without it. Now somebody repairs it.
+	if v = reached(first.result); before.verdict.Class == repaired && (v.Class == fine || v.Class == degraded || refusedImages(first.result)) {
+		// The boot got along without it, or asked for this. Now somebody repairs it.
 		if err := b.repair(disk); err != nil {
 			return v, first.consoles, err
 		}
@@ -107,7 +109,7 @@ func (f boots) then(title string, more boots) boots {
 
 // repair lets e2fsck repair what it can, as a person would.
 func (b *bench) repair(disk string) (err error) {
-	for _, name := range ext4Partitions() {
+	for _, name := range b.scenario.ext4Partitions() {
 		part, r := disk+"."+name, b.scenario.partition(name)
 		if err := r.Extract(part, disk); err != nil {
 			return err
@@ -195,9 +197,6 @@ func (b *bench) changesAgain(disk string, was trees, marks int) (verdict, string
 	return isFine, console, nil
 }
 
-// ext4Partitions are those that the scenarios' boots write to.
-func ext4Partitions() []string { return []string{"overlay", "data"} }
-
 // inspection is what is on a disk, and what its own tools say of it.
 type inspection struct {
 	trees   trees
@@ -207,7 +206,7 @@ type inspection struct {
 // judgeDisk looks at the filesystems of a disk and leaves it as it is.
 func (b *bench) judgeDisk(disk string) (inspection, error) {
 	found := inspection{trees: trees{}, verdict: isFine}
-	for _, name := range ext4Partitions() {
+	for _, name := range b.scenario.ext4Partitions() {
 		part := disk + "." + name
 		if err := b.scenario.partition(name).Extract(part, disk); err != nil {
 			return found, err
@@ -222,6 +221,12 @@ func (b *bench) judgeDisk(disk string) (inspection, error) {
 		found.verdict = worst(found.verdict, v)
 		if found.trees[name], err = readExt4(part); err != nil && v.Class != lost {
 			return found, err
+		}
+		for file, node := range found.trees[name] {
+			if known, ok := b.parts.known[node.content]; ok {
+				node.content = known
+				found.trees[name][file] = node
+			}
 		}
 		if err := os.Remove(part); err != nil {
 			return found, fmt.Errorf("cannot remove a copy of a partition: %w", err)

@@ -81,7 +81,7 @@ func failedClearly(r result) bool {
 // filesShown judges what the stub saw of the files, with this many marks set.
 func (s scenario) filesShown(r result, marks int) verdict {
 	for _, f := range s.files {
-		if f.where == stored || f.marked > marks {
+		if f.where == stored || f.where == removed || f.marked > marks {
 			continue
 		}
 		found, want := "nothing", "ENOENT"
@@ -111,11 +111,17 @@ func quoted(texts []string) string {
 // filesStored judges what is on the partitions.
 func (s scenario) filesStored(found trees, marks int) verdict {
 	for _, f := range s.files {
-		if f.where != stored || f.marked > marks {
+		if f.where != stored && f.where != removed || f.marked > marks {
 			continue
 		}
 		partition, name, _ := strings.Cut(f.path, "/")
 		node, ok := found[partition][name]
+		if f.where == removed {
+			if ok {
+				return judged(lost, "%s is still there", f.path)
+			}
+			continue
+		}
 		if !ok || !slices.Contains(f.texts, node.content) {
 			return judged(lost, "%s is %+v, want %s; there are %q", f.path, node, quoted(f.texts), found[partition].names())
 		}
