@@ -10,7 +10,7 @@ import (
 
 func TestTable(t *testing.T) {
 	ms := func(cpu, wall float64, written int64) figures {
-		return figures{time.Duration(cpu * 1e6), time.Duration(wall * 1e6), written, written / 8}
+		return figures{cpu: time.Duration(cpu * 1e6), wall: time.Duration(wall * 1e6), written: written, requests: written / 8}
 	}
 	runs := [][]figures{
 		floorVariant:  {ms(8, 30, 40), ms(9, 20, 40), ms(10, 40, 48)},
@@ -46,7 +46,7 @@ release image, demo's modules               2.00 MiB
 
 // A console as a boot leaves it, less what is not looked at.
 const console = `[    0.9] Run /start as init process
-BENCH cpu_ns=8123456 wall_ns=24000001 start_cpu_ns=650000000
+BENCH cpu_ns=8123456 wall_ns=24000001 memory_kib=1234 start_cpu_ns=650000000
 STUB pid 1
 STUB mount 20 1 0:20 / / rw,relatime - overlay overlay rw
 STUB mount 21 20 0:5 / /dev rw,nosuid - devtmpfs devtmpfs rw
@@ -64,8 +64,8 @@ STUB end
 
 func TestFigures(t *testing.T) {
 	job := variant{name: "floor", mounts: true}
-	got, err := readFigures(console, job)
-	want := figures{cpu: 8123456, wall: 24000001, written: 176, requests: 13}
+	got, err := readFigures(console, job, slotsMounts())
+	want := figures{cpu: 8123456, wall: 24000001, written: 176, requests: 13, memory: 1234}
 	if err != nil || got != want {
 		t.Errorf("figures %+v, %v; want %+v", got, err, want)
 	}
@@ -82,7 +82,7 @@ func TestFigures(t *testing.T) {
 		if broken == console {
 			t.Fatalf("%q is not on the console", change[0])
 		}
-		if _, err := readFigures(broken, job); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := readFigures(broken, job, slotsMounts()); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("without %q: error %v, want one about %q", change[0], err, name)
 		}
 	}

@@ -5,7 +5,7 @@
 //	go run ./qemu/bench
 //
 // BENCH_ROUNDS is how often each variant is booted (7), BENCH_APPEND adds words
-// to the kernel command line. It is run from the top of the repository.
+// to the kernel command line, BENCH_LAYOUT is slots or image, and both without. It is run from the top of the repository.
 package main
 
 import (
@@ -57,23 +57,36 @@ func bench() (err error) {
 	if err != nil {
 		return err
 	}
-	variants, err := makeVariants(dir, debian.Modules, images.release, programs)
-	if err != nil {
-		return err
-	}
 	track := track{kernel: debian.Image, append: strings.Fields(os.Getenv("BENCH_APPEND"))}
-	if track.disk, err = settledDisk(progress, dir, programs, track, variants[initVariant]); err != nil {
-		return err
+	layout := os.Getenv("BENCH_LAYOUT")
+	if layout == "" || layout == "slots" {
+		err = benchSlots(progress, dir, debian, images, programs, track, rounds)
 	}
-	runs, err := runRounds(progress, track, variants, rounds)
+	if err == nil && (layout == "" || layout == "image") {
+		err = benchImage(progress, dir, debian.Modules, images.release, programs, track, rounds)
+	}
+	return err
+}
+
+// benchSlots measures the layout slots: settled boots, and first boots on cards
+// of different sizes.
+func benchSlots(progress *qemu.Progress, dir string, debian qemu.Debian, images builtImages, p programs, t track, rounds int) error {
+	variants, err := makeVariants(dir, debian.Modules, images.release, p)
 	if err != nil {
 		return err
 	}
-	cards, err := runCards(progress, dir, debian.RootFS, programs, track, variants[initVariant], min(rounds, maxCardRounds))
+	if t.disk, err = settledDisk(progress, dir, p, t, variants[initVariant]); err != nil {
+		return err
+	}
+	runs, err := runRounds(progress, t, variants, rounds)
 	if err != nil {
 		return err
 	}
-	if err := printTable(os.Stdout, track, runs, images); err != nil {
+	cards, err := runCards(progress, dir, debian.RootFS, p, t, variants[initVariant], min(rounds, maxCardRounds))
+	if err != nil {
+		return err
+	}
+	if err := printTable(os.Stdout, t, runs, images); err != nil {
 		return err
 	}
 	return printCards(os.Stdout, cards)

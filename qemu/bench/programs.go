@@ -20,22 +20,28 @@ var guestSources embed.FS
 
 // programs are the files that the machines run besides init, by path.
 type programs struct {
-	start, finish, floor string // in C
-	empty, stub          string // in Go
-	busybox              string
+	start, finish, floor   string // in C
+	startImage, floorImage string // the same for the layout image
+	copy                   string // cp and fsync, in C
+	empty, stub            string // in Go
+	busybox                string
 }
 
 // buildPrograms makes them in dir, for arm64.
 func buildPrograms(cache *qemu.Cache, dir string) (programs, error) {
 	in := func(name string) string { return filepath.Join(dir, name) }
-	p := programs{start: in("start"), finish: in("finish"), floor: in("floor"), empty: in("empty")}
+	p := programs{start: in("start"), finish: in("finish"), floor: in("floor"), empty: in("empty"),
+		startImage: in("start_image"), floorImage: in("floor_image"), copy: in("copy")}
 	if err := os.CopyFS(in("src"), guestSources); err != nil {
 		return p, fmt.Errorf("cannot unpack the sources of the guest's programs: %w", err)
 	}
-	for _, program := range []string{p.start, p.finish, p.floor} {
-		source := filepath.Join(in("src"), "guest", filepath.Base(program)+".c")
-		if _, err := output("aarch64-linux-gnu-gcc", nil, "-static", "-Os", "-s", "-Wall", "-Wextra", "-Werror", "-o", program, source); err != nil {
-			return p, fmt.Errorf("cannot compile %s (\"sh qemu/host-packages.sh bench\" installs the compiler): %w", filepath.Base(source), err)
+	for _, c := range []struct{ program, source, layout string }{
+		{p.start, "start.c", "SLOTS"}, {p.startImage, "start.c", "IMAGE"}, {p.finish, "finish.c", "SLOTS"},
+		{p.floor, "floor.c", "SLOTS"}, {p.floorImage, "floor_image.c", "IMAGE"}, {p.copy, "copy.c", "IMAGE"},
+	} {
+		source := filepath.Join(in("src"), "guest", c.source)
+		if _, err := output("aarch64-linux-gnu-gcc", nil, "-static", "-Os", "-s", "-Wall", "-Wextra", "-Werror", "-D"+c.layout, "-o", c.program, source); err != nil {
+			return p, fmt.Errorf("cannot compile %s (\"sh qemu/host-packages.sh bench\" installs the compiler): %w", c.source, err)
 		}
 	}
 	arm64 := []string{"GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0"}

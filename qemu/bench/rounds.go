@@ -18,7 +18,14 @@ type track struct {
 	// byClock measures with the workstation's clock. Else time counts
 	// instructions, and a wait for the disk is as long as chance wants it.
 	byClock bool
+	// words say which layout is booted; mounts are what it has to leave. None
+	// for the layout slots.
+	words  []string
+	mounts []mounted
 }
+
+// mounted is what has to be mounted somewhere, "rw" or "ro".
+type mounted struct{ target, fstype, access string }
 
 // figures are what one boot took, from one exec to the other.
 type figures struct {
@@ -26,6 +33,9 @@ type figures struct {
 	// written is the number of sectors of 512 bytes that the boot wrote, with
 	// what was still in memory at its end; requests is in how many writes.
 	written, requests int64
+	// memory is the most that PID 1 had for itself, in KiB.
+	memory int64
+	report string // boot.json, when it was asked for
 }
 
 // runRounds boots each variant in turn, round by round, so that what changes on
@@ -56,7 +66,7 @@ const diskStatistics = "/sys/block/vda/stat"
 
 // run boots a variant and looks at what it left.
 func (t track) run(v variant) (figures, error) {
-	words := []string{"rdinit=/start", "rauc.slot=A", "panic=-1", "stub.do=sync:,read:" + diskStatistics}
+	words := append([]string{"rdinit=/start", "panic=-1", "stub.do=sync:,read:" + diskStatistics}, t.layoutWords()...)
 	count := "shift=1,sleep=off"
 	if t.byClock {
 		count = ""
@@ -69,12 +79,12 @@ func (t track) run(v variant) (figures, error) {
 	if err != nil {
 		return figures{}, err
 	}
-	ending, err := vm.Wait(2 * time.Minute)
+	ending, err := vm.Wait(5 * time.Minute)
 	console := vm.Console()
 	if err = errors.Join(err, vm.Stop()); err != nil {
 		return figures{}, err
 	}
-	f, err := readFigures(console, v)
+	f, err := readFigures(console, v, t.layoutMounts())
 	if err == nil && ending != qemu.PowerOff {
 		err = fmt.Errorf("the machine ended with %s", ending)
 	}
@@ -85,13 +95,13 @@ func (t track) run(v variant) (figures, error) {
 }
 
 // readFigures reads what the finishing line and the stub printed.
-func readFigures(console string, v variant) (figures, error) {
+func readFigures(console string, v variant, mounts []mounted) (figures, error) {
 	_, line, found := strings.Cut(console, "BENCH cpu_ns=")
 	if !found {
 		return figures{}, errors.New("the finishing line was not reached")
 	}
 	var f figures
-	if _, err := fmt.Sscanf(line, "%d wall_ns=%d", &f.cpu, &f.wall); err != nil {
+	if _, err := fmt.Sscanf(line, "%d wall_ns=%d memory_kib=%d", &f.cpu, &f.wall, &f.memory); err != nil {
 		return f, fmt.Errorf("the finishing line printed something else than its figures: %w", err)
 	}
 	stub, err := qemu.ReadStub(console)
@@ -107,7 +117,8 @@ func readFigures(console string, v variant) (figures, error) {
 	if f.requests, f.written, err = readStatistics(stub.Done[1]); err != nil {
 		return f, err
 	}
-	return f, checkMounts(stub)
+	f.report = stub.BootJSON
+	return f, checkMounts(stub, mounts)
 }
 
 // readStatistics reads the stub's answer: the fifth number counts the writes,
@@ -121,23 +132,45 @@ func readStatistics(answer string) (requests, sectors int64, err error) {
 	return requests, sectors, err
 }
 
-// checkMounts sees that a variant did the whole job.
-func checkMounts(stub qemu.Stub) error {
-	for _, want := range []struct{ target, fstype, options string }{
-		{"/", "overlay", "rw"},
+// slotsMounts are those of the layout slots.
+func slotsMounts() []mounted {
+	return []mounted{
 		{"/run/initramfs/rootfs", "ext4", "ro"},
 		{"/run/initramfs/overlay", "ext4", "rw"},
 		{"/data", "ext4", "rw"},
 		{"/boot/firmware", "vfat", "ro"},
+	}
+}
+
+// layoutWords and layoutMounts are those of the layout slots without others.
+func (t track) layoutWords() []string {
+	if t.words == nil {
+		return []string{"rauc.slot=A"}
+	}
+	return t.words
+}
+
+func (t track) layoutMounts() []mounted {
+	if t.mounts == nil {
+		return slotsMounts()
+	}
+	return t.mounts
+}
+
+// checkMounts sees that a variant did the whole job: the layout's mounts, and
+// those of all layouts.
+func checkMounts(stub qemu.Stub, layout []mounted) error {
+	for _, want := range append([]mounted{
+		{"/", "overlay", "rw"},
 		{"/proc", "proc", "rw"},
 		{"/sys", "sysfs", "rw"},
 		{"/dev", "devtmpfs", "rw"},
 		{"/run", "tmpfs", "rw"},
-	} {
+	}, layout...) {
 		m, ok := stub.MountAt(want.target)
 		access, _, _ := strings.Cut(m.Options, ",")
-		if !ok || m.FSType != want.fstype || access != want.options {
-			return fmt.Errorf("on %s there is %+v; want %s, %s", want.target, m, want.fstype, want.options)
+		if !ok || m.FSType != want.fstype || access != want.access {
+			return fmt.Errorf("on %s there is %+v; want %s, %s", want.target, m, want.fstype, want.access)
 		}
 	}
 	return nil

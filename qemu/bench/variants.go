@@ -37,7 +37,7 @@ func drivers() []string {
 // makeVariants makes the initramfs of each variant in dir: the starting line,
 // its drivers, and the variant's own files.
 func makeVariants(dir, modules, release string, p programs) ([]variant, error) {
-	line, err := startingLine(modules, p.start)
+	line, err := startingLine(modules, p.start, drivers())
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func makeVariants(dir, modules, release string, p programs) ([]variant, error) {
 }
 
 // startingLine is what the initramfs of each variant has.
-func startingLine(modules, start string) ([]cpio.Record, error) {
+func startingLine(modules, start string, drivers []string) ([]cpio.Record, error) {
 	records, err := programRecords(map[string]string{"start": start})
 	if err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func startingLine(modules, start string) ([]cpio.Record, error) {
 	// The Go runtime needs /dev/null where there is no console.
 	records = append(records, cpio.Directory("drivers", 0o755), cpio.Directory("dev", 0o755),
 		cpio.CharDev("dev/console", 0o600, 5, 1), cpio.CharDev("dev/null", 0o666, 1, 3))
-	for _, name := range drivers() {
+	for _, name := range drivers {
 		content, err := findModule(modules, name+".ko.xz")
 		if err != nil {
 			return nil, err

@@ -13,13 +13,20 @@
 
 #include "check.h"
 
-#define DISK "/dev/vda9" // the last partition of the slots layout
-
-// Each after those that it depends on.
+// The last partition of the layout, and its drivers, each after those that it
+// depends on.
+#ifdef IMAGE
+#define DISK "/dev/vda4"
+static const char *const drivers[] = {
+	"/drivers/virtio_blk.ko.xz", "/drivers/overlay.ko.xz", "/drivers/loop.ko.xz", "/drivers/squashfs.ko.xz",
+};
+#else
+#define DISK "/dev/vda9"
 static const char *const drivers[] = {
 	"/drivers/virtio_blk.ko.xz", "/drivers/overlay.ko.xz",	 "/drivers/fat.ko.xz",
 	"/drivers/vfat.ko.xz",	     "/drivers/nls_cp437.ko.xz", "/drivers/nls_ascii.ko.xz",
 };
+#endif
 
 static void load(const char *file)
 {
