@@ -46,8 +46,11 @@ func PiBootFiles(kernel, initramfs string, words ...string) []File {
 func NewTrybootDisk(boot []File, root Tree, rootMiB int) TrybootDisk {
 	const id = 0x74727962
 	return TrybootDisk{
-		ID:     id,
-		Common: Partition{MiB: minFAT / mib, Content: FAT{Label: "common", ID: id, Files: []File{Text("autoboot.txt", Autoboot(2, 3))}}},
+		ID: id,
+		Common: Partition{MiB: minFAT / mib, Content: FAT{Label: "common", ID: id, Files: []File{
+			Text("autoboot.txt", Autoboot(2, 3)),
+			Text("rescue.txt", strings.Repeat("\n", sectorSize)), // where init counts
+		}}},
 		BootA:  TrybootBoot(boot),
 		BootB:  Partition{MiB: bootMiB, Content: FAT{Label: "bootfs", ID: id + 1}},
 		RootA:  TrybootRoot(root, rootMiB),
