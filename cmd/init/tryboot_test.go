@@ -359,7 +359,7 @@ func TestSettledTrybootLooksAtItsOwn(t *testing.T) {
 func TestWordsThatTrybootDoesNotKnow(t *testing.T) {
 	k := bootTryboot(t, "minos.overlay=keep minos.part.rootfs-a=7", told(2, 0), piCard())
 	slotIs("A")(t, k)
-	for _, want := range []string{"thrown away at each boot of this layout, ignoring: minos.overlay=keep", "by minos.tryboot-parts=, ignoring: minos.part.rootfs-a=7"} {
+	for _, want := range []string{"thrown away at each boot of this layout, ignoring: minos.overlay=keep", "this layout has the roles by number only, ignoring: minos.part.rootfs-a=7"} {
 		if !strings.Contains(k.Trace(), want) {
 			t.Errorf("the trace has no %q:\n%s", want, k.Trace())
 		}

@@ -40,22 +40,31 @@ func filterFstab(text string, places []string, notByName func(device string) boo
 // fstabField is a field as mount(8) reads it: blanks and a few other bytes are
 // written in octal, \040, and the value of a tag may be in quotes.
 func fstabField(field string) string {
+	field = unescape(field, `\`, 3, 8)
+	if tag, value, tagged := strings.Cut(field, "="); tagged {
+		return tag + "=" + strings.Trim(value, `"`)
+	}
+	return field
+}
+
+// unescape takes back how a byte is written: a mark, and digits of a base.
+func unescape(text, mark string, digits, base int) string {
 	var b strings.Builder
-	for i := 0; i < len(field); i++ {
-		if field[i] == '\\' && i+3 < len(field) {
-			if n, err := strconv.ParseUint(field[i+1:i+4], 8, 8); err == nil {
-				b.WriteByte(byte(n))
-				i += 3
-				continue
-			}
+	for {
+		before, rest, found := strings.Cut(text, mark)
+		b.WriteString(before)
+		if !found {
+			return b.String()
 		}
-		b.WriteByte(field[i])
+		n, err := strconv.ParseUint(rest[:min(digits, len(rest))], base, 8)
+		if err != nil || len(rest) < digits {
+			b.WriteString(mark)
+			text = rest
+			continue
+		}
+		b.WriteByte(byte(n))
+		text = rest[digits:]
 	}
-	tag, value, tagged := strings.Cut(b.String(), "=")
-	if unquoted := strings.Trim(value, `"`); tagged && unquoted != value {
-		return tag + "=" + unquoted
-	}
-	return b.String()
 }
 
 // namedPartition is a partition with what an fstab can call it.
@@ -79,7 +88,7 @@ func (p namedPartition) called(device string) bool {
 		// The links of udev: by-label, by-uuid, by-partlabel, by-partuuid, and those
 		// that name the disk, of which only the number tells.
 		by, is := strings.CutPrefix(dir, "/dev/disk/by-")
-		if tag, value = strings.TrimSuffix(by, "/"), unescapeUdev(name); !is {
+		if tag, value = strings.TrimSuffix(by, "/"), unescape(name, `\x`, 2, 16); !is {
 			return false
 		}
 	}
@@ -96,22 +105,6 @@ func (p namedPartition) called(device string) bool {
 		return strings.HasSuffix(value, "-part"+strconv.Itoa(p.Number))
 	}
 	return false
-}
-
-// unescapeUdev takes back what udev does to a name of a link: \x20.
-func unescapeUdev(name string) string {
-	var b strings.Builder
-	for i := 0; i < len(name); i++ {
-		if strings.HasPrefix(name[i:], `\x`) && i+3 < len(name) {
-			if n, err := strconv.ParseUint(name[i+2:i+4], 16, 8); err == nil {
-				b.WriteByte(byte(n))
-				i += 3
-				continue
-			}
-		}
-		b.WriteByte(name[i])
-	}
-	return b.String()
 }
 
 // ownFstab filters /etc/fstab of the new root, in the writable layer.
@@ -133,7 +126,16 @@ func (o ownFstab) Apply(env mount.Env) error {
 	if err != nil {
 		return err
 	}
-	filtered, taken := filterFstab(string(text), o.places, o.notByName)
+	var parts []namedPartition
+	filtered, taken := filterFstab(string(text), o.places, func(device string) bool {
+		if !strings.HasPrefix(device, "/dev/") && !strings.Contains(device, "=") {
+			return false // proc, tmpfs, a share of the network
+		}
+		if parts == nil {
+			parts = o.parts()
+		}
+		return slices.ContainsFunc(parts, func(p namedPartition) bool { return p.called(device) })
+	})
 	if len(taken) == 0 {
 		return nil
 	}
@@ -142,13 +144,6 @@ func (o ownFstab) Apply(env mount.Env) error {
 	}
 	env.Tell("/etc/fstab is without these lines in this boot: " + strings.Join(taken, ", "))
 	return nil
-}
-
-func (o ownFstab) notByName(device string) bool {
-	if !strings.HasPrefix(device, "/dev/") && !strings.Contains(device, "=") {
-		return false // proc, tmpfs, a share of the network
-	}
-	return slices.ContainsFunc(o.parts(), func(p namedPartition) bool { return p.called(device) })
 }
 
 // Undo implements mount.Action. The file is in the layer that goes.

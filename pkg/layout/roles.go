@@ -79,6 +79,9 @@ func unknownRoles(parts map[string]string, variants ...[]role) (warnings []strin
 		names[r.name] = true
 	}
 	known := strings.Join(slices.Sorted(maps.Keys(names)), ", ")
+	if known == "" {
+		known = "by number only"
+	}
 	for _, name := range slices.Sorted(maps.Keys(parts)) {
 		if !names[name] {
 			warnings = append(warnings, fmt.Sprintf("this layout has the roles %s, ignoring: minos.part.%s=%s", known, name, parts[name]))

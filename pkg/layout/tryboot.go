@@ -4,10 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"path"
 	"slices"
-	"sync"
 
 	"github.com/minos-os/minos-init/pkg/block"
 	"github.com/minos-os/minos-init/pkg/config"
@@ -64,7 +62,10 @@ func prepareTryboot(m Machine) (Root, error) {
 		Roles:    found.report(),
 		Lowest:   rootfs.match.Device,
 		Path:     newRoot,
-		Warnings: slices.Concat(choice.Warnings, found.warnings, trybootWarnings(m.Config)),
+		Warnings: slices.Concat(choice.Warnings, found.warnings, unknownRoles(m.Config.Parts)), // the numbers go by another word
+	}
+	if asked, _ := m.Config.Last("minos.overlay"); asked == string(config.Keep) {
+		root.Warnings = append(root.Warnings, "what is written to / is thrown away at each boot of this layout, ignoring: minos.overlay=keep")
 	}
 	root.Steps = []mount.Step{bootfs.staged(sys.ReadOnly | sys.NoAtime), {
 		Name: rootfs.name, Title: "mount the root filesystem of slot " + string(choice.Slot),
@@ -75,9 +76,11 @@ func prepareTryboot(m Machine) (Root, error) {
 		// In a copied slot the lines are the other one's, and would have systemd write
 		// to it.
 		Name: "fstab", Title: "take the lines of the slots out of /etc/fstab", After: []string{"root"},
-		Do: []mount.Action{ownFstab{places: []string{"/", "/boot", bootfs.at, shared.at}, parts: sync.OnceValue(found.namedSlots(m))}},
-	}, shared.staged(sys.NoAtime, rootfs.name), // nothing is mounted writable for a slot that was never filled
-		bootfs.placed(), shared.placed())
+		Do: []mount.Action{ownFstab{places: []string{"/", "/boot", bootfs.at, shared.at}, parts: found.namedSlots(m)}},
+	}, shared.staged(sys.NoAtime, rootfs.name)) // nothing is mounted writable for a slot that was never filled
+	for _, p := range []*partition{bootfs, shared} {
+		root.Steps = append(root.Steps, p.placed())
+	}
 	root.rejectStaleRoot(m.Config.Root)
 	return root, nil
 }
@@ -87,15 +90,17 @@ func mappingOf(p config.TrybootParts) tryboot.Mapping {
 		A: tryboot.Parts{Boot: p.BootA, Root: p.RootA}, B: tryboot.Parts{Boot: p.BootB, Root: p.RootB}}
 }
 
-// take gives the partitions of the slot that starts their use, and returns those
-// of the other slot, which nobody looks at while this one boots: an updater may
-// write to them at any time.
-func (ps partitions) take(m Machine, slot slots.Slot) (other struct{ boot, root partition }) {
+// trybootSlot are the partitions of the other slot, which nobody looks at while
+// this one boots: an updater may write to them at any time.
+type trybootSlot struct{ boot, root *partition }
+
+// take gives the partitions of the slot that starts their use.
+func (ps partitions) take(m Machine, slot slots.Slot) (other trybootSlot) {
 	rootfs, bootfs := ps.role(trybootName("rootfs", slot)), ps.role(trybootName("bootfs", slot))
-	other.boot, other.root = *ps.role(trybootName("bootfs", slot.Other())), *ps.role(trybootName("rootfs", slot.Other()))
-	other.boot.holds, other.root.holds = []string{"vfat"}, []string{"ext4", "squashfs", "erofs"}
-	rootfs.name, rootfs.holds, rootfs.at = "rootfs", other.root.holds, backing+"/rootfs"
-	bootfs.name, bootfs.holds, bootfs.at = "bootfs", other.boot.holds, "/boot/firmware"
+	other.boot, other.root = ps.role(trybootName("bootfs", slot.Other())), ps.role(trybootName("rootfs", slot.Other()))
+	rootfs.name, rootfs.at, bootfs.name, bootfs.at = "rootfs", backing+"/rootfs", "bootfs", "/boot/firmware"
+	rootfs.holds, bootfs.holds = []string{"ext4", "squashfs", "erofs"}, []string{"vfat"}
+	other.root.holds, other.boot.holds = rootfs.holds, bootfs.holds
 	rootfs.identify(m.Disks)
 	bootfs.identify(m.Disks)
 	return other
@@ -115,17 +120,6 @@ func (ps partitions) namedSlots(m Machine) func() []namedPartition {
 	}
 }
 
-// trybootWarnings are about words that mean nothing here.
-func trybootWarnings(c config.Config) (warnings []string) {
-	if asked, _ := c.Last("minos.overlay"); asked == string(config.Keep) {
-		warnings = append(warnings, "what is written to / is thrown away at each boot of this layout, ignoring: minos.overlay=keep")
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.Parts)) {
-		warnings = append(warnings, fmt.Sprintf("this layout knows its partitions by minos.tryboot-parts=, ignoring: minos.part.%s=%s", name, c.Parts[name]))
-	}
-	return warnings
-}
-
 // trybootCard is the card, with what the firmware told of this boot.
 type trybootCard struct {
 	Machine
@@ -133,7 +127,7 @@ type trybootCard struct {
 	firmware tryboot.Firmware
 	common   block.Device
 	slot     slots.Slot
-	other    struct{ boot, root partition } // of the other slot
+	other    trybootSlot
 }
 
 // The files of the common partition, as its directory spells them.

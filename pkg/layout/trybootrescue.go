@@ -82,7 +82,7 @@ func (t *trybootCard) valid() error {
 }
 
 // lookInto mounts a partition for one look, read-only.
-func (t *trybootCard) lookInto(p partition, at string, options []string, look func() error) error {
+func (t *trybootCard) lookInto(p *partition, at string, options []string, look func() error) error {
 	if p.err != nil {
 		return p.err
 	}
