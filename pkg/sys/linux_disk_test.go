@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -34,8 +35,8 @@ func loopDevice(t *testing.T, blockSize string) string {
 	return device
 }
 
-// A disk is locked once, tells its blocks, takes writes, and has no partition
-// that could be resized.
+// A disk is locked once, tells its blocks, takes writes, and resizes a partition
+// that is there.
 func TestLockDisk(t *testing.T) {
 	for _, size := range []string{"512", "4096"} {
 		device := loopDevice(t, size)
@@ -62,6 +63,7 @@ func TestLockDisk(t *testing.T) {
 		if err := d.ResizePartition(1, 4096, 8192); !errors.Is(err, unix.ENXIO) && !errors.Is(err, unix.EINVAL) {
 			t.Errorf("resizing what is not there: %v", err)
 		}
+		resizes(t, d.(disk), device)
 		if err := d.Close(); err != nil {
 			t.Error(err)
 		}
@@ -70,5 +72,35 @@ func TestLockDisk(t *testing.T) {
 			t.Fatalf("the lock outlives the descriptor: %v", err)
 		}
 		again.Close()
+	}
+}
+
+// resizes makes a partition larger that the kernel knows, and looks at what the
+// kernel has then.
+func resizes(t *testing.T, d disk, device string) {
+	t.Helper()
+	part := unix.BlkpgPartition{Start: 4096, Length: 4096, Pno: 1}
+	change := func(op int32) error {
+		arg := unix.BlkpgIoctlArg{Op: op, Datalen: int32(unsafe.Sizeof(part)), Data: (*byte)(unsafe.Pointer(&part))}
+		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(d.fd), unix.BLKPG, uintptr(unsafe.Pointer(&arg))); errno != 0 {
+			return errno
+		}
+		return nil
+	}
+	if err := change(unix.BLKPG_ADD_PARTITION); err != nil {
+		t.Fatalf("a partition for the test: %v", err)
+	}
+	defer func() {
+		if err := change(unix.BLKPG_DEL_PARTITION); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := d.ResizePartition(1, 4096, 65536); err != nil {
+		t.Error(err)
+	}
+	name := filepath.Base(device)
+	text, err := os.ReadFile(filepath.Join("/sys/class/block", name+"p1", "size"))
+	if want := "128\n"; err != nil || string(text) != want { // in sectors of 512 bytes
+		t.Errorf("the kernel has a partition of %q sectors (%v), want %q", text, err, want)
 	}
 }
