@@ -33,7 +33,7 @@ func Keys() []Key {
 		{"minos.overlay", "keep, reset, volatile", string(Keep), "what becomes of the changes that earlier boots made to the root", setOverlay},
 		{"minos.volatile-size", "PERCENT% or NUMBER with k, m or g", "25%", "how much of the memory a writable layer that is in memory may take", setVolatileSize},
 		{"minos.onfail", "reboot, halt, poweroff, shell", "not given: panic= decides, then a reboot", "what to do when the boot has failed", setOnFail},
-		{"minos.part.ROLE", "NAME or NUMBER", "the layout's own names and numbers", "the partition that has a role, by its GPT name or its number", setPart},
+		{"minos.part.ROLE", "NAME or NUMBER or none", "the layout's own names and numbers", "the partition that has a role, by its GPT name or its number", setPart},
 		{"minos.bootstate", "OFFSET,SIZE or OFFSET,SIZE,OFFSET", "0,0x4000", "where the U-Boot environment lies on the boot state partition, in bytes, and its second copy", setBootState},
 		{"minos.images", "NAME, or several with commas", "root-squashfs.img,root-squash.img", "the names that the current image may have, the first that is there counts", setImages},
 		{"minos.image-old", "infix, suffix", string(Infix), "where the name of the image before has its -old", setImageOld},

@@ -26,7 +26,7 @@ type bootState struct {
 func readBootState(m Machine, p *partition) bootState {
 	b := bootState{place: ubootenv.DefaultPlace(), known: slots.Known{State: slots.Fresh(), Absent: true}}
 	b.place.Offset, b.place.Size, b.place.Second = m.Config.BootState.Offset, m.Config.BootState.Size, m.Config.BootState.Second
-	if p.match.By == "" {
+	if p.match.By == "" && !m.without(p.role) {
 		p.searchEnvironment(m, b.place)
 	}
 	if p.match.By == "" {
@@ -115,7 +115,7 @@ func (b bootState) steps(c slots.Choice) (steps []mount.Step) {
 		})
 	}
 	if c.Pause > 0 {
-		steps = append(steps, mount.Step{Name: "pause", Title: "wait", After: names(steps), Do: []mount.Action{pause{c.Pause}}})
+		steps = append(steps, mount.Step{Name: "pause", Title: "wait until the slots are tried again", After: names(steps), Do: []mount.Action{pause{c.Pause}}})
 	}
 	return steps
 }

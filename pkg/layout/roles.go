@@ -66,10 +66,19 @@ func wants(m Machine, roles []role) (wants []block.Want) {
 			wants = append(wants, w)
 			continue
 		}
-		wants = append(wants, w.WithPart(m.Config.Parts[r.name]))
+		if m.without(r) {
+			w = block.Want{Role: r.name, NoWait: true} // which nothing matches
+		} else {
+			w = w.WithPart(m.Config.Parts[r.name])
+		}
+		wants = append(wants, w)
 	}
 	return wants
 }
+
+// without tells whether somebody has said that there is no partition for a role
+// (minos.part.ROLE=none), which the layout has to be able to do without.
+func (m Machine) without(r role) bool { return !r.required && m.Config.Parts[r.name] == "none" }
 
 // unknownRoles warns of minos.part.ROLE= for a role that the layout, in any of
 // its variants, does not have.
@@ -112,6 +121,8 @@ func search(m Machine, roles []role, q block.Request) (partitions, error) {
 			if r.holds != nil {
 				p.identify(m.Disks)
 			}
+		} else if m.without(r) {
+			p.err = fmt.Errorf("minos.part.%s=none says that there is no such partition", r.name)
 		} else {
 			p.err = notFound(resolution, wanted[i])
 			p.several = len(resolution.Ambiguous[r.name]) > 0
