@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -57,6 +58,8 @@ func perform(text string) string {
 		}
 	case "mark": // writes 4 KiB to a device, and flushes nothing
 		err = mark(arg)
+	case "sleep": // SECONDS
+		err = sleep(arg)
 	case "sync":
 		unix.Sync()
 	case "hold": // FILE: a process that does not end keeps it open for writing
@@ -163,4 +166,13 @@ func rootWrite() (string, error) {
 		return fmt.Sprintf("read back %q", data), nil
 	}
 	return "ok", os.Remove(path)
+}
+
+// sleep waits, so that the kernel can do what it does by itself.
+func sleep(seconds string) error {
+	n, err := strconv.Atoi(seconds)
+	if err == nil {
+		time.Sleep(time.Duration(n) * time.Second)
+	}
+	return err
 }
