@@ -92,6 +92,9 @@ func newLaboratory(initramfs string, extra []string) (*laboratory, error) {
 		return nil, err
 	}
 	p := parts{minosctl: built("minosctl")}
+	if p.tools, err = qemu.SlotTools(debian.RootFS, "usr/sbin/mke2fs"); err != nil {
+		return nil, err
+	}
 	if p.firmware, err = cache.UBoot(); err != nil {
 		return nil, err
 	}

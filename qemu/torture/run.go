@@ -87,6 +87,9 @@ func (l *laboratory) key(s scenario) (string, error) {
 	if s.card > 0 {
 		fmt.Fprintf(h, "%d", s.card)
 	}
+	if len(s.makes) > 0 {
+		fmt.Fprintf(h, "%q", s.makes)
+	}
 	if len(s.writing) > 0 {
 		fmt.Fprintf(h, "%q %q", s.writing, s.started)
 	}

@@ -32,7 +32,9 @@ type scenario struct {
 	// within are the partitions whose writes are cut: the others are those of
 	// another scenario. Without any all are.
 	within []string
-	files  []expected
+	// makes are the partitions on which the recorded boot makes a filesystem.
+	makes []string
+	files []expected
 	// otherwise are the words with which the bootloader starts the machine after a
 	// boot that failed; nil for the same.
 	otherwise []string
@@ -83,6 +85,7 @@ type parts struct {
 	images   [2]string
 	known    map[string]string
 	minosctl string
+	tools    []qemu.File // mke2fs, for a root filesystem
 	firmware string      // U-Boot
 	kernel   string      // content of a kernel slot: the kernel and its modules
 	boot     []qemu.File // what U-Boot finds on the boot partition
@@ -90,12 +93,15 @@ type parts struct {
 
 // markPartition is blank on the disks of the scenarios, but for those of the
 // layout image.
-const markPartition, markDevice = "kernel-b", "/dev/vda7"
+const markPartition, markDevice, markOnGPT = "kernel-b", "/dev/vda7", "/dev/vda4"
 
 // marks is the name of the blank partition, and of its device.
 func (s scenario) marks() (partition, device string) {
 	if s.images != nil {
 		return "boot", "/dev/vda1"
+	}
+	if d, ok := s.recipe(parts{}).(qemu.Disk); ok && d.GPT {
+		return markPartition, markOnGPT
 	}
 	return markPartition, markDevice
 }

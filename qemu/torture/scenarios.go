@@ -8,15 +8,14 @@ import (
 
 // scenarios are all there are. docs/reliability.md says how to add one.
 func scenarios() []scenario {
-	return slices.Concat(upperScenarios(), bootStateScenarios(), inboxScenarios(), identityScenarios(), imageScenarios())
+	return slices.Concat(upperScenarios(), cardScenarios(), bootStateScenarios(), inboxScenarios(), identityScenarios(), imageScenarios())
 }
 
 // The words with which a bootloader starts slot A, and those with which init
 // picks the slot.
 var slotA, picks = []string{"rauc.slot=A"}, []string{}
 
-// upperScenarios are about what a boot does to the writable layer, and to the
-// table of a larger card. It is a table, and so longer than a function should be.
+// upperScenarios are about what a boot does to the writable layer. It is a table, and so longer than a function should be.
 func upperScenarios() []scenario {
 	mine := synced("/etc/mine", "1")
 	data := synced("/data/mine", "1")
@@ -35,15 +34,6 @@ func upperScenarios() []scenario {
 		},
 		{
 			name: "first upper", words: slotA, disk: blankOverlay,
-			do: slices.Concat(mine, data),
-			files: []expected{
-				{path: "/etc/mine", texts: []string{"1"}, where: shown, marked: 1},
-				{path: "/data/mine", texts: []string{"1"}, where: shown, marked: 2},
-			},
-		},
-		{
-			// The image is on a card of 1 GiB: data gets the space behind it.
-			name: "larger card", words: slotA, card: 1 << 30,
 			do: slices.Concat(mine, data),
 			files: []expected{
 				{path: "/etc/mine", texts: []string{"1"}, where: shown, marked: 1},

@@ -87,7 +87,11 @@ func (b *bench) try(i image) (v verdict, consoles string, err error) {
 	if err != nil {
 		return v, first.consoles, err
 	}
-	v = worst(after.verdict, environment, b.scenario.filesStored(after.trees, i.synced), b.scenario.filesShown(first.result, i.synced))
+	table, err := b.judgeTable(disk)
+	if err != nil {
+		return v, first.consoles, err
+	}
+	v = worst(after.verdict, environment, table, b.scenario.filesStored(after.trees, i.synced), b.scenario.filesShown(first.result, i.synced))
 	if v.failed() {
 		return v, first.consoles, nil
 	}
@@ -113,6 +117,13 @@ func (b *bench) repair(disk string) (err error) {
 		part, r := disk+"."+name, b.scenario.partition(name)
 		if err := r.Extract(part, disk); err != nil {
 			return err
+		}
+		none, err := b.scenario.unmade(name, part)
+		if err != nil {
+			return err
+		}
+		if none {
+			continue
 		}
 		if _, err := status("e2fsck", "-fy", part); err != nil {
 			return err
@@ -210,6 +221,14 @@ func (b *bench) judgeDisk(disk string) (inspection, error) {
 		part := disk + "." + name
 		if err := b.scenario.partition(name).Extract(part, disk); err != nil {
 			return found, err
+		}
+		none, err := b.scenario.unmade(name, part)
+		if err != nil {
+			return found, err
+		}
+		if none {
+			found.trees[name] = tree{}
+			continue
 		}
 		v, err := checkExt4(part)
 		if err != nil {
