@@ -18,8 +18,9 @@ func TestChoose(t *testing.T) {
 		{name: "image", want: "image"},
 		{name: "image", set: "FRESH", want: "image"},
 		{name: "image", set: "NEWIMG", want: "image"},
+		{name: "tryboot", set: "REBOOT", want: "tryboot"},
 		{set: "SLOT", want: "slots"},
-		{name: "nothing", refused: "LAYOUT is one of slots, image"},
+		{name: "nothing", refused: "LAYOUT is one of slots, image, tryboot"},
 		{name: "image", set: "SLOT", refused: "the layout image knows only FRESH, DEBUG, APPEND, NEWIMG"},
 		{set: "NEWIMG", refused: "the layout slots knows only"},
 	} {
