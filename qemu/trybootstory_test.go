@@ -1,9 +1,13 @@
 package qemu
 
 import (
+	"errors"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // trybootStub is a card with the stub and minosctl in both slots.
@@ -138,5 +142,61 @@ func TestTrybootStoryBack(t *testing.T) {
 	f.Dir = t.TempDir()
 	if start, err := f.Start(argument); err != nil || start.Partition != 2 {
 		t.Errorf("the restart with %q starts partition %d, %v", argument, start.Partition, err)
+	}
+}
+
+// The real thing: a trial of slot B, in which systemd reaches multi-user.target
+// and the unit commits. The fstab there names slot A's partitions.
+func TestTrybootDebian(t *testing.T) {
+	debian := machines(t).debian
+	tools(t, "mcopy", "mtype", "fdtput", "debugfs")
+	cache, err := UserCache(NewProgress(os.Stderr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pristine, err := cache.DemoTryboot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, card := DemoTryboot(debian, initramfs(t, "initramfs.cpio.lz4")), filepath.Join(t.TempDir(), "card.img")
+	if err := CopyImage(card, pristine); err != nil {
+		t.Fatal(err)
+	}
+	tool := Minosctl{Program: filepath.Join(initramfsDirectory(), "minosctl"), Repository: ".."}
+	if err := errors.Join(tool.InstallTryboot(d, card), RenewTryboot(d, card)); err != nil {
+		t.Fatal(err)
+	}
+	f := PiFirmware{Card: d, Image: card, Dir: t.TempDir()}
+	start, err := f.Start("0 tryboot")
+	if err != nil || start.Partition != 3 {
+		t.Fatalf("the firmware starts partition %d, %v", start.Partition, err)
+	}
+	r := runMachine(t, start.Machine, func(t *testing.T, vm *VM) {
+		term := login(t, vm)
+		t.Logf("the shell was there after %s", time.Since(vm.Started).Round(time.Second))
+		for _, c := range []struct{ command, want string }{
+			{"systemctl is-system-running --wait", "running"},
+			{"systemctl --failed --no-legend --plain", ""},
+			{"systemctl is-active minos-tryboot-commit.service", "active"},
+			{"journalctl -b -o cat -u minos-tryboot-commit | grep default", "Slot B is the default from now on; the next trial is of slot A."},
+			{"cat /etc/minos-version", UpdateVersion},
+			{"findmnt -rno SOURCE,FSTYPE,OPTIONS /run/initramfs/rootfs", `/dev/vda5 ext4 +ro,noatime.*`},
+			{"findmnt -rno SOURCE,FSTYPE,OPTIONS /boot/firmware", `/dev/vda3 vfat +ro,noatime,.*`},
+			{"findmnt -rno SOURCE,FSTYPE,OPTIONS /home/shared", `/dev/vda6 ext4 +rw,noatime`},
+			{"findmnt -rno SOURCE /run/minos/common", ""},
+			{"minosctl tryboot status | head -n 3", `Running +slot B, partition 3\n +no trial +it was committed\nDefault +slot B, partition 3`},
+		} {
+			got, _ := term.Run(c.command)
+			if !regexp.MustCompile("(?s)^" + c.want + "$").MatchString(got) {
+				t.Errorf("%s\nsays %q\nwant %s", c.command, got, c.want)
+			}
+		}
+		if err := vm.Send("systemctl reboot\n"); err != nil {
+			t.Fatal(err)
+		}
+	}, loginDeadline)
+	argument, restarted := RestartArgument(r.Console)
+	if start, err = f.Start(argument); err != nil || !restarted || argument != "" || start.Partition != 3 {
+		t.Errorf("it restarts %t with %q, and partition %d starts, %v", restarted, argument, start.Partition, err)
 	}
 }

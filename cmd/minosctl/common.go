@@ -91,8 +91,8 @@ func (c *common) read() (tryboot.File, error) {
 
 // write puts a file of the same length in the place of autoboot.txt: one write
 // of the one sector that it takes, so that a power cut leaves the old file or
-// the new one. A rename would be two sectors of a FAT's directory, and a cut
-// between them leaves no file, or two.
+// the new one. After a rename on a FAT there are cuts that leave neither
+// (docs/reliability.md).
 func (c *common) write(f tryboot.File) error {
 	restore := func() error { return nil }
 	var err error
