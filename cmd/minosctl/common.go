@@ -78,22 +78,27 @@ func (h host) openCommon(device string) (*common, error) {
 	return c, h.kernel.Mount(sys.MountRequest{Source: device, Target: privateMount, FSType: "vfat", Flags: commonFlags | sys.ReadOnly})
 }
 
-func (c *common) file() string { return filepath.Join(c.dir, tryboot.FileName) }
-
 // read reads autoboot.txt.
 func (c *common) read() (tryboot.File, error) {
-	data, err := c.kernel.ReadFile(c.file())
+	data, err := c.kernel.ReadFile(filepath.Join(c.dir, tryboot.FileName))
 	if err != nil {
 		return tryboot.File{}, err
 	}
 	return tryboot.Parse(data)
 }
 
-// write puts a file of the same length in the place of autoboot.txt: one write
-// of the one sector that it takes, so that a power cut leaves the old file or
-// the new one. After a rename on a FAT there are cuts that leave neither
+// rescued tells whether init has counted that it could not boot the default
+// slot.
+func (c *common) rescued() bool {
+	data, err := c.kernel.ReadFile(filepath.Join(c.dir, tryboot.RescueFile))
+	return err == nil && len(data) == tryboot.SizeLimit && tryboot.ParseRescues(data).Times > 0
+}
+
+// overwrite puts data in the place of a file of the same length: one write of
+// the one sector that it takes, so that a power cut leaves the old file or the
+// new one. After a rename on a FAT there are cuts that leave neither
 // (docs/reliability.md).
-func (c *common) write(f tryboot.File) error {
+func (c *common) overwrite(name string, data []byte) error {
 	restore := func() error { return nil }
 	var err error
 	switch {
@@ -105,11 +110,11 @@ func (c *common) write(f tryboot.File) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(c.overwrite(f.Bytes()), restore())
+	return errors.Join(c.overwriteFile(filepath.Join(c.dir, name), data), restore())
 }
 
-func (c *common) overwrite(data []byte) error {
-	w, err := c.kernel.OpenWriter(c.file())
+func (c *common) overwriteFile(name string, data []byte) error {
+	w, err := c.kernel.OpenWriter(name)
 	if err != nil {
 		return err
 	}
@@ -117,17 +122,17 @@ func (c *common) overwrite(data []byte) error {
 	if err = errors.Join(err, w.Close()); err != nil {
 		return err
 	}
-	if err := c.kernel.Fsync(c.file()); err != nil {
+	if err := c.kernel.Fsync(name); err != nil {
 		return err
 	}
-	r, err := c.kernel.OpenReader(c.file())
+	r, err := c.kernel.OpenReader(name)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
 	got, err := io.ReadAll(r)
 	if err == nil && !bytes.Equal(got, data) {
-		err = fmt.Errorf("%s is not what was written there; the card may be failing", tryboot.FileName)
+		err = fmt.Errorf("%s is not what was written there; the card may be failing", path.Base(name))
 	}
 	return err
 }

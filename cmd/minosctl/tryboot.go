@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -129,8 +130,14 @@ func (c *call) commitTrial(f trybootFacts, p *common) error {
 	if err != nil {
 		return err
 	}
+	if !d.Needed && p.rescued() {
+		// The default slot is up: what it failed earlier does not count any more.
+		if err := p.overwrite(tryboot.RescueFile, bytes.Repeat([]byte("\n"), tryboot.SizeLimit)); err != nil {
+			return err
+		}
+	}
 	if d.Needed {
-		if err := p.write(d.Write); err != nil {
+		if err := p.overwrite(tryboot.FileName, d.Write.Bytes()); err != nil {
 			return err
 		}
 		if err := os.WriteFile(c.host.path(committedFile), nil, 0o644); err != nil {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/minos-os/minos-init/pkg/slots"
+	"github.com/minos-os/minos-init/pkg/slots/tryboot"
 	"github.com/minos-os/minos-init/pkg/sys"
 	"github.com/minos-os/minos-init/pkg/sys/systest"
 	"golang.org/x/sys/unix"
@@ -92,15 +94,21 @@ func (d *piDevice) do(args ...string) (status int, said string) {
 	return status, out.String()
 }
 
-// autoboot is the file on the card now.
-func (d *piDevice) autoboot() string {
+// common is the card in another machine, with the first partition at /run.
+func (d *piDevice) common() *systest.Kernel {
 	d.Helper()
 	k := systest.New("")
 	k.AddDisk(d.disk)
 	if err := k.Mount(sys.MountRequest{Source: "/dev/vda1", Target: "/run", FSType: "vfat"}); err != nil {
 		d.Fatal(err)
 	}
-	data, err := k.ReadFile("/run/autoboot.txt")
+	return k
+}
+
+// autoboot is the file on the card now.
+func (d *piDevice) autoboot() string {
+	d.Helper()
+	data, err := d.common().ReadFile("/run/autoboot.txt")
 	if err != nil {
 		d.Fatal(err)
 	}
@@ -340,6 +348,26 @@ func TestCommonIsMounted(t *testing.T) {
 		if n := strings.Count(d.kernel.Trace(), "remount /run/p1"); readOnly != (n == 2) || !readOnly && n != 0 {
 			t.Errorf("read-only %v: remounted %d times", readOnly, n)
 		}
+	}
+}
+
+// The default slot is up: what init has counted of its failures is over, and
+// that is written once.
+func TestCommitForgetsRescues(t *testing.T) {
+	counted := string(tryboot.Rescues{Slot: slots.A, Times: 2}.Bytes())
+	d := newPi(t, "A", 2, 0)
+	d.power(&systest.Disk{Name: "vda", Parts: []*systest.Part{
+		{Number: 1, FS: "vfat", Files: []string{"autoboot.txt=" + autobootA, "rescue.txt=" + counted}},
+	}})
+	for range 2 {
+		d.commits(statusOK, "Slot A is the default already", autobootA)
+		data, err := d.common().ReadFile("/run/rescue.txt")
+		if err != nil || string(data) != strings.Repeat("\n", 512) {
+			t.Errorf("rescue.txt is %q, %v", data, err)
+		}
+	}
+	if n := strings.Count(d.kernel.Trace(), "remount"); n != 1 {
+		t.Errorf("the card was made writable %d times", n)
 	}
 }
 
