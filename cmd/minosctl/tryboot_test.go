@@ -326,6 +326,17 @@ func TestCommitRefuses(t *testing.T) {
 	}
 }
 
+// The verbs of a boot state say where to look instead.
+func TestNoBootState(t *testing.T) {
+	d := newPi(t, "A", 2, 0)
+	d.file("etc/fw_env.config", "/dev/vda9 0x0 0x4000\n")
+	for _, verb := range []string{"status", "mark-good"} {
+		if status, said := d.do(verb); status != statusNoState || !strings.Contains(said, "see minosctl tryboot status") {
+			t.Errorf("%s: status %d, %s", verb, status, said)
+		}
+	}
+}
+
 // A common partition that is mounted is used where it is, and made writable only
 // for the write.
 func TestCommonIsMounted(t *testing.T) {

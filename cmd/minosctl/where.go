@@ -61,6 +61,9 @@ func (c *call) site(run running) (site, error) {
 		place.Offset, place.Size, place.Second = b.Offset, b.Size, b.Second
 		return site{file: c.host.path(b.Device), place: place}, nil
 	}
+	if run.trybootLayout() {
+		return site{}, problem{statusNoState, errors.New("cannot find the boot state: this device has none, its firmware chooses the slot; see minosctl tryboot status")}
+	}
 	s, err := c.host.fwEnv()
 	if errors.Is(err, fs.ErrNotExist) {
 		init := "there is no " + bootFile
