@@ -45,6 +45,7 @@ func boot(m machine, log *Log) (root layout.Root, err error) {
 
 	prepareExitrd(k, log)
 	modules := openModules(k, log, conf)
+	m.relax(modules.Empty())
 	disks, err := block.Watch(k, sysfs, modules.Device)
 	if err != nil {
 		return root, failure{"disk", fmt.Errorf("cannot watch the devices: %w", err)}

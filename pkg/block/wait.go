@@ -26,6 +26,7 @@ type Watcher struct {
 // probed is what a look at a device brought.
 type probed struct {
 	super Superblock
+	size  int64 // of the device, in bytes
 	err   error
 }
 
@@ -228,9 +229,9 @@ func (w *Watcher) Superblock(d Device) (Superblock, error) {
 	p, known := w.supers[d.Name]
 	if !known {
 		p.err = w.read(d, func(dev sys.Device) error {
-			size, err := dev.Size()
-			if err == nil {
-				p.super, err = Probe(dev, size)
+			var err error
+			if p.size, err = dev.Size(); err == nil {
+				p.super, err = Probe(dev, p.size)
 			}
 			return err
 		})

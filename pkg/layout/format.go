@@ -19,8 +19,8 @@ type making struct {
 }
 
 // makeUsable looks at what is on the partitions that init may make a filesystem
-// on. Where there is one that fits, which a settled boot has, only two numbers of
-// sysfs are read for that.
+// on. Where there is one that fits, which a settled boot has, nothing more is read
+// for that.
 func (ps partitions) makeUsable(m Machine) {
 	// Only what belongs to data is ever given up.
 	ps.role("overlay").judge(m, ps, firstboot.Wish{})
@@ -34,9 +34,16 @@ func wishOf(c config.Config) firstboot.Wish {
 // judge finds out what is on a partition that has no filesystem that could be
 // mounted, and what is to be done about it.
 func (p *partition) judge(m Machine, all partitions, wish firstboot.Wish) {
+	if p.match.By == "" || p.match.Device.Disk != all.disk || all.shares(*p) {
+		return
+	}
+	size, err := m.Disks.PartitionSize(p.match.Device)
+	known := p.super.Type != "" && p.super.Type != block.ClaimType && p.super.Size <= size
+	if err != nil || known {
+		return
+	}
 	is, err := m.Disks.Span(p.match.Device)
-	known := p.super.Type != "" && p.super.Type != block.ClaimType && p.super.Size <= is.Size
-	if p.match.By == "" || err != nil || known || p.match.Device.Disk != all.disk || all.shares(*p) {
+	if err != nil {
 		return
 	}
 	dev, err := m.Kernel.OpenDevice(p.match.Device.Path())

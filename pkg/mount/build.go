@@ -144,9 +144,9 @@ func Build(env Env, steps []Step, schedule Schedule) (Built, error) {
 		ready := b.ready()
 		switch {
 		case b.failed == nil && len(ready) > 0 && schedule == nil:
-			b.start(ready[0])
+			b.start(b.steps[ready[0]])
 		case b.failed == nil && len(ready) > 0:
-			b.finish(b.begin(ready[schedule(len(ready))])())
+			b.finish(b.begin(b.steps[ready[schedule(len(ready))]])())
 		case b.running > 0:
 			b.finish(<-b.results)
 		default:
@@ -187,11 +187,11 @@ type builder struct {
 }
 
 // ready are the steps that have not begun and whose predecessors are over.
-func (b *builder) ready() (ready []Step) {
+func (b *builder) ready() (ready []int) {
 	over := func(name string) bool { return b.state[name] >= replaced }
-	for _, s := range b.steps {
-		if b.state[s.Name] == 0 && all(s.After, over) && all(s.Needs, over) {
-			ready = append(ready, s)
+	for i := range b.steps {
+		if s := &b.steps[i]; b.state[s.Name] == 0 && all(s.After, over) && all(s.Needs, over) {
+			ready = append(ready, i)
 		}
 	}
 	return ready

@@ -163,6 +163,9 @@ type Processes interface {
 	// Kill ends another process and waits, for at most limit, until it holds
 	// nothing any more. That it has ended already is no error.
 	Kill(pid int, limit time.Duration) error
+	// RelaxTimers lets the timers of this process's other threads be late by up to
+	// slack. It is advice, which not every kernel takes. /proc has to be mounted.
+	RelaxTimers(slack time.Duration)
 	// Reboot ends the machine's run. On a real machine it returns only when it
 	// failed.
 	Reboot(Ending) error

@@ -10,18 +10,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Mount implements Mounts. A mount without options is one mount(2). For options,
-// and to hear why a mount failed, it uses the mount API of Linux 5.2 (fsopen(2)),
-// which takes options of any length and content one by one and says in words
-// what it did not like; and mount(2) again where the kernel does not have it, or
-// has no such option yet (overlay learned "lowerdir+" in 6.8).
+// Mount implements Mounts. A mount is one mount(2). For options that do not fit
+// into a page, and to hear why a mount failed, it uses the mount API of Linux 5.2
+// (fsopen(2)), which takes options one by one and says in words what it did not
+// like. Where the kernel does not have it, or has no such option yet (overlay
+// learned "lowerdir+" in 6.8), the errno has to do.
 func (Linux) Mount(m MountRequest) error {
-	if len(m.Options) == 0 && mountByString(m) == nil {
+	err := mountByString(m)
+	if err == nil {
 		return nil
 	}
-	err := mountByContext(m)
-	if errors.Is(err, errTooOld) {
-		err = mountByString(m)
+	if why := mountByContext(m); !errors.Is(why, errTooOld) {
+		err = why
 	}
 	if err != nil {
 		return fmt.Errorf("mount %s %s on %s: %w", m.FSType, m.Source, m.Target, err)
@@ -334,6 +334,11 @@ func emptyDir(fd int, dev uint64, keep file) error {
 		}
 		if st.Mode&unix.S_IFMT != unix.S_IFDIR {
 			note(unix.Unlinkat(fd, name, 0))
+			continue
+		}
+		// Most directories of an initramfs are empty when it is given up: places for
+		// mounts, which have moved. The kernel keeps what is not empty, or mounted on.
+		if unix.Unlinkat(fd, name, unix.AT_REMOVEDIR) == nil {
 			continue
 		}
 		sub, err := unix.Openat(fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)

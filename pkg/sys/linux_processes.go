@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strconv"
 	"syscall"
 	"time"
 	"unsafe"
@@ -25,6 +26,17 @@ func (Linux) AttachConsole(path string) error {
 		}
 	}
 	return unix.Close(fd)
+}
+
+// RelaxTimers implements Processes (proc_pid_timerslack_ns(5), Linux 4.6).
+func (k Linux) RelaxTimers(slack time.Duration) {
+	threads, _ := k.ReadDir("/proc/self/task")
+	own := strconv.Itoa(unix.Gettid())
+	for _, thread := range threads {
+		if thread != own {
+			_ = k.WriteFile("/proc/"+thread+"/timerslack_ns", strconv.AppendInt(nil, int64(slack), 10), 0)
+		}
+	}
 }
 
 // Memfd implements Processes.

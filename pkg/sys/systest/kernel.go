@@ -42,7 +42,15 @@ type Kernel struct {
 	nextDev          uint64
 	random           byte // that Random gives next
 	reads            []string
+	slack            time.Duration
 }
+
+// RelaxTimers implements sys.Processes. It changes nothing of the machine, and so
+// is not in the trace.
+func (k *Kernel) RelaxTimers(slack time.Duration) { k.slack = slack }
+
+// Slack is what RelaxTimers was told last.
+func (k *Kernel) Slack() time.Duration { return k.slack }
 
 // Reads are the files that were read, in order, by the paths that they had then.
 func (k *Kernel) Reads() []string {
