@@ -178,12 +178,12 @@ func optionString(options []string) (string, error) {
 	var words, layers []string
 	for _, option := range options {
 		if layer, ok := strings.CutPrefix(option, "lowerdir+="); ok {
-			layers = append(layers, strings.NewReplacer(`\`, `\\`, `:`, `\:`, `,`, `\,`).Replace(layer))
+			layers = append(layers, escaped(layer, `\:,`))
 			continue
 		}
 		key, value, hasValue := strings.Cut(option, "=")
 		if hasValue {
-			value = "=" + strings.NewReplacer(`\`, `\\`, `,`, `\,`).Replace(value)
+			value = "=" + escaped(value, `\,`)
 		}
 		words = append(words, key+value)
 	}
@@ -196,6 +196,21 @@ func optionString(options []string) (string, error) {
 			len(data), os.Getpagesize()-1, unix.E2BIG)
 	}
 	return data, nil
+}
+
+// escaped puts a backslash before each of these characters.
+func escaped(s, special string) string {
+	if !strings.ContainsAny(s, special) {
+		return s
+	}
+	var b strings.Builder
+	for _, c := range []byte(s) {
+		if strings.IndexByte(special, c) >= 0 {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
 }
 
 // MoveMount implements Mounts.
