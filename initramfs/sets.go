@@ -16,6 +16,8 @@ func sets() map[string][]string {
 		"slots":   {"ext4", "overlay", "squashfs", "erofs", "vfat"},
 		"image":   {"ext4", "overlay", "squashfs", "vfat", "loop"},
 		"tryboot": {"ext4", "overlay", "squashfs", "erofs", "vfat"},
+		// A medium may also be a btrfs, which is large: EXTRA= has it.
+		"modules": {"ext4", "overlay", "squashfs", "vfat", "isofs", "loop"},
 
 		"virtio": {"virtio_pci", "virtio_mmio", "virtio_blk"},
 		"scsi":   {"virtio_scsi", "sd_mod"},

@@ -58,6 +58,15 @@ func Keys() []Key {
 		{"panic", "SECONDS", "not given", "the kernel's time from a panic to the reboot, which a failed boot respects", setPanic},
 		{"root", "any", "not given", "what the bootloader takes for the root: reported, not obeyed", setRoot},
 		{"systemd.machine_id", "ID, firmware", "the id on /data", "the machine-id, which systemd takes before any other", setMachineID},
+		{"from", "PATH, /dev/NAME/PATH, /dev/disk/by-label/LABEL/PATH", "minios", "of the layout modules: the directory of the set, or an .iso that has it", leaveToLayout},
+		{"load", "PATTERN", "not given", "of the layout modules: the modules that are taken, by their names", leaveToLayout},
+		{"noload", "PATTERN", "not given", "of the layout modules: the modules that are left out, by their names", leaveToLayout},
+		{"bext", "ENDING", "sb", "of the layout modules: how the names of modules end", leaveToLayout},
+		{"perch", "none, or DEVICE:PATH", "not given", "of the layout modules: what is written is kept, in the default session", leaveToLayout},
+		{"perchdir", "resume, new, NUMBER, /PATH, /dev/NAME/PATH, /dev/disk/by-label/LABEL/PATH, label:LABEL/PATH", "not given", "of the layout modules: the session, or where the sessions are", leaveToLayout},
+		{"perchmode", "native", "native", "of the layout modules: how a session keeps what is written", leaveToLayout},
+		{"perchsize", "SIZE", "not given", "of the layout modules: asks for the default session, as perch does", leaveToLayout},
+		{"perchreserve", "SIZE", "not given", "of the layout modules: asks for the default session, as perch does", leaveToLayout},
 		{"rd.break", "none, or a stage of dracut", "not given", "dracut's word for minos.break=", setDracutBreak},
 	}
 }
@@ -85,6 +94,10 @@ func setLayout(c *Config, _ string, w Word) error {
 	c.Layout = w.Value
 	return nil
 }
+
+// leaveToLayout is for a word that only one layout knows, and reads off Words:
+// to the others it is somebody else's.
+func leaveToLayout(*Config, string, Word) error { return nil }
 
 func setDisk(c *Config, _ string, w Word) error {
 	id, byTable := strings.CutPrefix(w.Value, "PTUUID=")

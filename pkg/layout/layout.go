@@ -31,6 +31,7 @@ func Table() []Layout {
 		{Name: "slots", Timeout: 15 * time.Second, Filesystems: []string{"overlay"}, Prepare: prepareSlots},
 		{Name: "image", Timeout: 10 * time.Second, Filesystems: []string{"loop", "squashfs", "overlay"}, Prepare: prepareImage},
 		{Name: "tryboot", Timeout: 5 * time.Second, Filesystems: []string{"overlay", "vfat"}, Prepare: prepareTryboot},
+		{Name: "modules", Timeout: 45 * time.Second, Filesystems: []string{"loop", "squashfs", "overlay"}, Prepare: prepareModules},
 	}
 }
 

@@ -187,3 +187,31 @@ func MkdirIn(k sys.Kernel, root, dir string) (string, error) {
 	full := path.Join(parent, path.Base(dir))
 	return full, k.Mkdir(full, 0o755)
 }
+
+// Bind shows a directory at another place as well.
+type Bind struct{ From, To string }
+
+// Apply implements Action.
+func (b Bind) Apply(env Env) error {
+	if err := MkdirAll(env.Kernel, b.To); err != nil {
+		return err
+	}
+	return env.Kernel.Bind(b.From, b.To)
+}
+
+// Undo implements Action.
+func (b Bind) Undo(env Env) error { return env.Kernel.Unmount(b.To) }
+
+func (b Bind) String() string { return "show " + b.From + " at " + b.To }
+
+// Held stands for a mount that was made while the disk was looked for: nothing
+// is left to do, and it goes when the boot fails.
+type Held struct{ Target string }
+
+// Apply implements Action.
+func (Held) Apply(Env) error { return nil }
+
+// Undo implements Action.
+func (h Held) Undo(env Env) error { return env.Kernel.Unmount(h.Target) }
+
+func (h Held) String() string { return "hold " + h.Target }

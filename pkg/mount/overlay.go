@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/minos-os/minos-init/pkg/sys"
@@ -37,11 +38,17 @@ func (o Overlay) Options() (options []string) {
 		"index=off", "metacopy=off", "redirect_dir=off", "xino=off")
 }
 
+// maxLowers is the kernel's limit (fs/overlayfs/params.h, OVL_MAX_STACK).
+const maxLowers = 500
+
 // Validate refuses what the kernel would refuse with a bare errno, or worse
 // would mount.
 func (o Overlay) Validate() error {
 	if len(o.Lowers) == 0 {
 		return errors.New("an overlay without a lower directory")
+	}
+	if len(o.Lowers) > maxLowers {
+		return fmt.Errorf("%d layers are more than the kernel takes, which is %d", len(o.Lowers), maxLowers)
 	}
 	for i, lower := range o.Lowers {
 		if slices.Contains(o.Lowers[:i], lower) {
@@ -71,7 +78,13 @@ func (o Overlay) Apply(env Env) error {
 	_, err := env.Kernel.Lstat(path.Join(o.Upper.WorkDir(), "work"))
 	settled := err == nil
 	m := Mount{Source: "overlay", Target: o.Target, FSType: "overlay", Options: o.Options()}
-	if err := m.Apply(env); err != nil {
+	err = m.Apply(env)
+	if errors.Is(err, unix.E2BIG) {
+		if m.Options, err = o.shortOptions(env.Kernel); err == nil {
+			err = m.Apply(env)
+		}
+	}
+	if err != nil {
 		return err
 	}
 	err = o.probeReadOnly(env)
@@ -85,6 +98,28 @@ func (o Overlay) Apply(env Env) error {
 		return errors.Join(err, m.Undo(env))
 	}
 	return nil
+}
+
+// shortNames is where the lowers have names of few letters.
+const shortNames = "/l"
+
+// shortOptions are the options with links in the place of the lowers. Before
+// Linux 6.8 all of them have to fit into one page of memory; the kernel follows
+// the links when it mounts, and needs them no more.
+func (o Overlay) shortOptions(k sys.Kernel) ([]string, error) {
+	if err := MkdirAll(k, shortNames); err != nil {
+		return nil, err
+	}
+	lowers := o.Lowers
+	o.Lowers = nil
+	for i, lower := range lowers {
+		short := path.Join(shortNames, strconv.Itoa(i))
+		if err := k.Symlink(lower, short); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+		o.Lowers = append(o.Lowers, short)
+	}
+	return o.Options(), nil
 }
 
 // probeReadOnly sees at no cost what the kernel only logs: an overlay whose

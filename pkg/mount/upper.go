@@ -1,6 +1,7 @@
 package mount
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,6 +21,9 @@ type Upper struct {
 	// upper and work are thrown away one by one. A cut between the two leaves a
 	// pair that does not match, so it is for what begins anew at each boot.
 	Top bool
+	// Names are those of the upper and the work directory where they are not the
+	// usual ones.
+	Names [2]string
 	// Identity is what the lower is. An upper that was written over another
 	// lower is put aside: its files hide those of the new one, and nobody has
 	// tried how they go together. Nil for an upper that does not outlive the
@@ -28,10 +32,10 @@ type Upper struct {
 }
 
 // UpperDir is what overlay calls upperdir.
-func (u Upper) UpperDir() string { return path.Join(u.Dir, "upper") }
+func (u Upper) UpperDir() string { return path.Join(u.Dir, cmp.Or(u.Names[0], "upper")) }
 
 // WorkDir is what overlay calls workdir.
-func (u Upper) WorkDir() string { return path.Join(u.Dir, "work") }
+func (u Upper) WorkDir() string { return path.Join(u.Dir, cmp.Or(u.Names[1], "work")) }
 
 // own are the directories that are the upper's alone.
 func (u Upper) own() []string {
@@ -162,7 +166,7 @@ func (u Upper) state(k sys.Kernel, identity string) (upperState, error) {
 
 // makeDirs makes what overlay wants below dir, where it is missing.
 func (u Upper) makeDirs(k sys.Kernel, dir string) error {
-	for _, d := range []string{dir, path.Join(dir, "upper"), path.Join(dir, "work")} {
+	for _, d := range []string{dir, path.Join(dir, path.Base(u.UpperDir())), path.Join(dir, path.Base(u.WorkDir()))} {
 		if err := MkdirAll(k, d); err != nil {
 			return err
 		}

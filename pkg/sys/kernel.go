@@ -43,6 +43,9 @@ type Kernel interface {
 	OpenDevice(path string) (Device, error)
 	// WriteDevice opens a block device for reading and writing.
 	WriteDevice(path string) (WritableDevice, error)
+	// SetReadOnly makes the kernel refuse writes to a block device, whoever asks
+	// for them, or allow them again. It returns what held before.
+	SetReadOnly(path string, on bool) (was bool, err error)
 	// LockDisk opens a whole disk to change its partition table. Until it is
 	// closed, programs that ask first leave the disk alone: udev does
 	// (systemd.io/BLOCK_DEVICE_LOCKING). When another one has it, that is an

@@ -52,6 +52,7 @@ type Part struct {
 	made    int              // how many such there have been
 	sectors map[int64][]byte // what has become of Raw, where it was written
 	log     journal
+	noWrite bool        // SetReadOnly
 	spans   int64       // what the filesystem fills, in bytes, when the partition may have grown since
 	fs      *filesystem // on this machine
 	there   bool        // it has appeared on this machine
@@ -63,7 +64,7 @@ func (k *Kernel) AddDisk(d *Disk) {
 	defer k.mu.Unlock()
 	d.index, d.announced = len(k.disks), false
 	for _, p := range d.Parts {
-		p.there = false
+		p.there, p.noWrite = false, false
 	}
 	d.place()
 	k.disks = append(k.disks, d)
@@ -248,6 +249,25 @@ func (k *Kernel) OpenDevice(path string) (sys.Device, error) {
 		return device{k, p, path}, nil
 	}
 	return image{superblock(p), p.Size}, nil
+}
+
+// SetReadOnly implements sys.Kernel.
+func (k *Kernel) SetReadOnly(path string, on bool) (was bool, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	word := "allow"
+	if on {
+		word = "refuse"
+	}
+	if err := k.effect("%s writes to %s", word, path); err != nil {
+		return false, failed("ioctl", path, err)
+	}
+	p := k.part(path)
+	if p == nil {
+		return false, failed("open", path, unix.ENOENT)
+	}
+	was, p.noWrite = p.noWrite, on
+	return was, nil
 }
 
 // image is the start of a filesystem, as a probe reads it.

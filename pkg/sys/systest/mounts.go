@@ -71,9 +71,19 @@ func (k *Kernel) open(m sys.MountRequest) (*filesystem, error) {
 		root, err := openSquashFS(file.data)
 		return k.newFilesystem(m.FSType, root), err
 	}
+	if file := k.loops[m.Source]; file != nil && m.FSType == "iso9660" {
+		files, ok := strings.CutPrefix(string(file.data), isoHeader)
+		if !ok {
+			return nil, unix.EINVAL
+		}
+		return k.newFilesystem(m.FSType, makeTree(strings.Split(files, isoBetween))), nil
+	}
 	part := k.part(m.Source)
 	if part == nil {
 		return nil, unix.ENOENT
+	}
+	if part.noWrite && m.Flags&sys.ReadOnly == 0 {
+		return nil, unix.EACCES
 	}
 	written := part.ext4UUID()
 	switch {

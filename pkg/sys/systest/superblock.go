@@ -24,6 +24,8 @@ func superblock(p *Part) []byte {
 		putSquashfs(b)
 	case "vfat":
 		putFAT32(b, p.Label)
+	case "iso9660":
+		putISO9660(b[32768:], p.Label)
 	}
 	return b
 }
@@ -74,4 +76,15 @@ func putFAT32(b []byte, label string) {
 	copy(b[71:82], fmt.Sprintf("%-11s", label))
 	copy(b[82:], "FAT32   ")
 	b[510], b[511] = 0x55, 0xAA
+}
+
+// putISO9660 writes a primary volume descriptor (ECMA-119, 8.4).
+func putISO9660(d []byte, label string) {
+	d[0], d[6] = 1, 1
+	copy(d[1:], "CD001")
+	copy(d[40:72], fmt.Sprintf("%-32s", label))
+	le.PutUint32(d[80:], 1024)
+	binary.BigEndian.PutUint32(d[84:], 1024)
+	le.PutUint16(d[128:], 2048)
+	binary.BigEndian.PutUint16(d[130:], 2048)
 }

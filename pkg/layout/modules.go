@@ -1,0 +1,205 @@
+package layout
+
+import (
+	"fmt"
+	"path"
+	"slices"
+
+	"github.com/minos-os/minos-init/pkg/config"
+	"github.com/minos-os/minos-init/pkg/modset"
+	"github.com/minos-os/minos-init/pkg/mount"
+	"github.com/minos-os/minos-init/pkg/report"
+)
+
+// The layout "modules" is MiniOS: the system is a stack of squashfs files in a
+// directory of any filesystem, and what is written goes to memory, or to a
+// session, which is a directory of its own.
+const (
+	memory      = backing + "/memory" // where the tools of MiniOS look for all of it
+	dataAt      = memory + "/data"    // the medium
+	imageAt     = memory + "/iso"     // the medium that has the .iso that is at dataAt
+	bundlesAt   = memory + "/bundles" // the modules, each in a directory of its name
+	changesAt   = memory + "/changes" // the session
+	storeAt     = memory + "/store"   // the medium of the sessions, when it is another one
+	mediumLabel = "MINIOS"            // of the filesystem that is looked at first
+)
+
+// lanes is how many modules are mounted side by side.
+const lanes = 4
+
+// lostSession is what a boot lacks without the session that was asked for.
+const lostSession = "what is written is lost at power-off"
+
+// setWords are what the command line says of the set.
+type setWords struct {
+	from         modset.Place
+	ending       string
+	load, noload modset.Filter
+	wish         modset.Wish
+	warnings     []string
+}
+
+// readSetWords reads the words of MiniOS. One that is not understood is passed
+// over with a warning.
+func readSetWords(conf config.Config) setWords {
+	w := setWords{from: modset.Place{Path: modset.Dir}, ending: modset.Ending}
+	w.wish, w.warnings = modset.ParseWish(conf.Last)
+	take := func(key string, read func(value string) error) {
+		if value, ok := conf.Last(key); ok {
+			if err := read(value); err != nil {
+				w.warnings = append(w.warnings, fmt.Sprintf("%v, ignoring: %s=%s", err, key, value))
+			}
+		}
+	}
+	into := func(f *modset.Filter) func(string) error {
+		return func(value string) (err error) {
+			*f, err = modset.ParseFilter(value)
+			return err
+		}
+	}
+	take("from", func(value string) error {
+		place, err := modset.ParseFrom(value)
+		if err == nil {
+			w.from = place
+		}
+		return err
+	})
+	take("bext", func(value string) error {
+		ending, err := modset.ParseEnding(value)
+		if err == nil {
+			w.ending = ending
+		}
+		return err
+	})
+	take("load", into(&w.load))
+	take("noload", into(&w.noload))
+	return w
+}
+
+// prepareModules finds the medium, decides which modules and which session make
+// the system, and says how it is put together. The medium is mounted when it
+// returns: a journal that was not played back would make a liar of what is read
+// off it.
+func prepareModules(m Machine) (Root, error) {
+	words := readSetWords(m.Config)
+	medium, err := findMedium(m, words)
+	if err != nil {
+		return Root{}, err
+	}
+	root, err := medium.prepare(words)
+	if err != nil {
+		medium.release()
+		return Root{}, err
+	}
+	return root, nil
+}
+
+// prepare reads the set on the medium.
+func (d *medium) prepare(words setWords) (Root, error) {
+	all, err := modset.Look(d.machine.Kernel, d.set, words.ending)
+	if err != nil {
+		return Root{}, err
+	}
+	stack := modset.Select(all, words.load, words.noload)
+	if len(stack) == 0 {
+		return Root{}, fmt.Errorf("load= and noload= leave none of the %d modules in %s", len(all), d.name(d.set))
+	}
+	store := d.openStore(words)
+	var now modset.Release
+	if words.wish.Wanted() {
+		now = d.releaseOf(stack[0])
+	}
+	choice := store.choose(words.wish, now)
+	root := Root{
+		Choice:   sessionReport(choice, words.wish.Selector != modset.NoSession),
+		Choices:  map[string]report.Choice{},
+		Disk:     d.device.Disk,
+		Roles:    append([]report.Role{d.role()}, store.roles...),
+		Lowest:   d.device,
+		Path:     newRoot,
+		Warnings: words.warnings,
+	}
+	root.Steps = append(store.steps, mount.Step{Name: mediumRole, Title: "mount the medium", Do: d.held()})
+	lowers := root.addModules(d.set, stack)
+	root.addSession(store, choice, now, lowers, d.machine.Config.UpperSize)
+	return root, nil
+}
+
+// addModules adds the steps that mount the modules, and returns where, the top
+// one first. The lowest is the system itself; any other may be missing.
+func (r *Root) addModules(set string, stack []modset.Module) (lowers []string) {
+	var before []string
+	for i, module := range stack {
+		at := path.Join(bundlesAt, module.Name)
+		step := mount.Step{
+			Name: "module-" + module.Name, Title: "mount the module " + module.Name, After: []string{mediumRole},
+			Do: []mount.Action{mount.Image{Dir: path.Join(set, path.Dir(module.File)), Names: []string{module.Name}, Target: at, FSType: "squashfs"}},
+		}
+		if i >= lanes {
+			step.After = []string{before[i-lanes]}
+		}
+		if i > 0 {
+			step.Tolerated, step.Loss = true, "the module "+module.Name+" is missing"
+			step.Else = []mount.Action{mount.MakeDir{Dir: at}}
+		}
+		before = append(before, step.Name)
+		lowers = append(lowers, at)
+		r.Steps = append(r.Steps, step)
+	}
+	slices.Reverse(lowers)
+	return lowers
+}
+
+// addSession adds the steps that lay what can be written over the modules: the
+// session, or memory. A session counts as one only when the system was seen to
+// write to it; then the store is told. size is that of an upper in memory.
+func (r *Root) addSession(store sessionStore, choice modset.Choice, now modset.Release, lowers []string, size string) {
+	upper := mount.Upper{Dir: changesAt, Names: [2]string{modset.UpperName, modset.WorkName}}
+	r.StandIn = mount.Overlay{Target: newRoot, Lowers: lowers, Upper: upper, Distrust: true}
+	inMemory := []mount.Action{mount.Tmpfs(changesAt, size), upper, r.StandIn}
+
+	root := mount.Step{Name: "root", Title: "lay the writable layer over the modules", After: names(r.Steps)}
+	r.Overlay, r.Upper, root.Do = r.StandIn, string(config.Volatile), inMemory
+	if choice.Number == "" && !choice.Degraded {
+		r.Steps = append(r.Steps, root)
+		return
+	}
+	session := mount.Step{Name: "session", Title: "open a session", After: []string{mediumRole}, Tolerated: true, Loss: lostSession}
+	root.Needs, root.Tolerated, root.Else, root.Loss = []string{session.Name}, true, inMemory, lostSession
+	if choice.Number == "" {
+		session.Do = []mount.Action{mount.Absent{Err: fmt.Errorf("%s", choice.Reason)}}
+		r.Steps = append(r.Steps, session, root)
+		return
+	}
+	r.Upper = string(config.Keep)
+	open := modset.Open{Store: store.dir, Number: choice.Number, Create: choice.Create}
+	session.Do = []mount.Action{open, mount.Bind{From: path.Join(store.dir, choice.Number), To: changesAt}}
+	none := sessionReport(modset.Choice{Reason: "session " + choice.Number + " cannot be used", Rejected: choice.Rejected}, true)
+	r.Choices[session.Name], r.Choices[root.Name] = none, none
+	root.Do = []mount.Action{r.Overlay}
+	r.Steps = append(r.Steps, session, root, mount.Step{
+		Name: "session-record", Title: "record session " + choice.Number, Needs: []string{session.Name, root.Name},
+		Do:        []mount.Action{modset.Record{Store: store.dir, Number: choice.Number, Session: modset.NewSession(choice, now)}},
+		Tolerated: true, Loss: "the next boot does not know of this session",
+	})
+}
+
+// sessionReport is the choice for boot.json and the console.
+func sessionReport(c modset.Choice, asked bool) report.Choice {
+	r := report.Choice{What: "session", Value: c.Number, Source: "default", Reason: c.Reason}
+	if asked {
+		r.Source = "perch"
+	}
+	if c.Number == "" {
+		r.Value = "none"
+	}
+	for _, rejected := range c.Rejected {
+		r.Rejected = append(r.Rejected, report.Rejected{Value: rejected.Number, Reason: rejected.Reason})
+	}
+	return r
+}
+
+// env is what actions work with while the medium is looked for.
+func (m Machine) env() mount.Env {
+	return mount.Env{Kernel: m.Kernel, Modules: m.Modules, Say: m.Say, Tell: m.Say}
+}

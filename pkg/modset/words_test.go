@@ -1,0 +1,137 @@
+package modset
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestParseFrom(t *testing.T) {
+	for text, want := range map[string]Place{
+		"minios":                              {Path: "minios"},
+		"/a//b/":                              {Path: "a/b"},
+		"/img/m.ISO":                          {Path: "img/m.ISO"},
+		"/dev/vdb/foo":                        {Device: "/dev/vdb", Path: "foo"},
+		"/dev/vdb":                            {Device: "/dev/vdb", Path: "minios"},
+		"/dev/mapper/x/foo":                   {Device: "/dev/mapper/x", Path: "foo"},
+		"/dev/disk/by-label/L/foo":            {Label: "L", Path: "foo"},
+		`/dev/disk/by-label/a\x20b`:           {Label: "a b", Path: "minios"},
+		"/device/x":                           {Path: "device/x"},
+		"/dev/disk/by-label/L/img/minios.iso": {Label: "L", Path: "img/minios.iso"},
+	} {
+		if got, err := ParseFrom(text); err != nil || got != want {
+			t.Errorf("%q: %+v, %v, want %+v", text, got, err, want)
+		}
+	}
+	for text, want := range map[string]string{
+		"":                      "expected the path of a directory",
+		"/":                     "expected the path of a directory",
+		"/dev/":                 "the name of a device is missing",
+		"/dev/disk/by-label/":   "the name of a device is missing",
+		"/dev/mapper/":          "the name of a device is missing",
+		"/dev/disk/by-uuid/1/x": "only those of by-label",
+		"../x":                  "there is a . or .. in the path",
+		"/dev/sda/../x":         "there is a . or .. in the path",
+		"http://x/y.iso":        "starting over the network is not taken over",
+		"askdisk":               "asking for the device is not there yet",
+		"askdisk:a:b":           "asking for the device is not there yet",
+	} {
+		if got, err := ParseFrom(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %+v, %v, want %q", text, got, err, want)
+		}
+	}
+}
+
+// Layouts 6.2, statement 6: no word leads out of the medium.
+func FuzzParseFrom(f *testing.F) {
+	for _, seed := range []string{"/dev/vdb/foo", "/dev/disk/by-label/L/x.iso", "../x", "a/./b", "askdisk:a"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := ParseFrom(text)
+		if err == nil && (p.Path == "" || strings.HasPrefix(p.Path, "/") || slices.Contains(strings.Split(p.Path, "/"), "..")) {
+			t.Errorf("%q leads to %+v", text, p)
+		}
+	})
+}
+
+// lastOf is a command line.
+func lastOf(line string) func(string) (string, bool) {
+	return func(key string) (value string, ok bool) {
+		for word := range strings.FieldsSeq(line) {
+			if k, v, _ := strings.Cut(word, "="); k == key {
+				value, ok = v, true
+			}
+		}
+		return value, ok
+	}
+}
+
+func TestParseWish(t *testing.T) {
+	for line, want := range map[string]Wish{
+		"":                                 {},
+		"perchance xperch perch.x=1":       {},
+		"from=/perch/toram":                {},
+		"perch":                            {Selector: Default},
+		"perch=none perchdir=new":          {},
+		"perchdir=new perch=none":          {},
+		"perchsize=4000":                   {Selector: Default},
+		"perchreserve=1":                   {Selector: Default},
+		"perchmode=native":                 {Selector: Default, Mode: Native},
+		"perchdir=resume":                  {Selector: Resume},
+		"perch perchdir=new":               {Selector: New},
+		"perchdir=12":                      {Selector: "12"},
+		"perchdir=/dev/sda2/my":            {Selector: Resume, Store: Place{Device: "/dev/sda2", Path: "my"}},
+		"perchdir=/dev/sda2":               {Selector: Resume, Store: Place{Device: "/dev/sda2", Path: "minios/changes"}},
+		"perchdir=/dev/mapper/x/my":        {Selector: Resume, Store: Place{Device: "/dev/mapper/x", Path: "my"}},
+		"perchdir=/dev/disk/by-label/L/my": {Selector: Resume, Store: Place{Label: "L", Path: "my"}},
+		"perchdir=label:L/my":              {Selector: Resume, Store: Place{Label: "L", Path: "my"}},
+		"perchdir=/my":                     {Selector: Resume, Store: Place{Path: "my"}},
+		"perch=/dev/sda2:/my":              {Selector: Resume, Store: Place{Device: "/dev/sda2", Path: "my"}},
+		"perch=/dev/disk/by-label/L:my":    {Selector: Resume, Store: Place{Label: "L", Path: "my"}},
+		"perchdir=ask":                     {Selector: Default, Refused: "asking for the session is not there yet"},
+		"perchdir=askdisk:x":               {Selector: Default, Refused: "asking for the session is not there yet"},
+		"perch=askdisk":                    {Selector: Default, Refused: "asking for the disk is not there yet"},
+		"perchdir=new perchmode=raw":       {Selector: New, Mode: "raw", Refused: "a session in an image is not there yet"},
+	} {
+		if got, warnings := ParseWish(lastOf(line)); got != want || warnings != nil {
+			t.Errorf("%q: %+v, %q, want %+v", line, got, warnings, want)
+		}
+	}
+	for line, want := range map[string]string{
+		"perch=yes":          "expected none, askdisk, or a device and a path with a colon between, ignoring: perch=yes",
+		"perch=/dev/x:../y":  "ignoring: perch=/dev/x:../y",
+		"perchdir=../../x":   "expected resume, new, ask, the number of a session, or the place of a store, ignoring: perchdir=../../x",
+		"perchdir=":          "ignoring: perchdir=",
+		"perchdir=01":        "ignoring: perchdir=01",
+		"perchdir=/":         "ignoring: perchdir=/",
+		"perchdir=label:":    "ignoring: perchdir=label:",
+		"perchmode=Native":   "expected native, raw, dynfilefs, luks or squashfs, ignoring: perchmode=Native",
+		"perchdir=/dev/a/..": "ignoring: perchdir=/dev/a/..",
+	} {
+		got, warnings := ParseWish(lastOf(line))
+		if got.Selector != Default || got.Store != (Place{}) || len(warnings) != 1 || !strings.Contains(warnings[0], want) {
+			t.Errorf("%q: %+v, %q, want %q", line, got, warnings, want)
+		}
+	}
+}
+
+func FuzzParseWish(f *testing.F) {
+	for _, seed := range []string{"perch=/dev/sda2:/my", "perchdir=label:L/my perchmode=raw", "perchdir=../x", "perchdir=99999999999"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		w, _ := ParseWish(lastOf(line))
+		if s := string(w.Selector); strings.Contains(s, "/") || strings.Contains(s, "..") || slices.Contains(strings.Split(w.Store.Path, "/"), "..") {
+			t.Errorf("%q leads out of the store: %+v", line, w)
+		}
+	})
+}
+
+func TestNext(t *testing.T) {
+	for want, numbers := range map[string][]string{"1": nil, "11": {"1", "2", "9", "10"}, "100": {"99"}, "200": {"199", "2"}, "": {"999999999"}} {
+		if got := next(numbers); got != want {
+			t.Errorf("behind %q comes %q, want %q", numbers, got, want)
+		}
+	}
+}
