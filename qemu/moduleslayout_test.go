@@ -1,0 +1,195 @@
+package qemu
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// oddName is a module that is on top of the small set, and whose name would
+// fall apart in a list of words.
+const oddName = "10-a b,c:ü.sb"
+
+// memoryDir is where the tools of MiniOS look for all of it.
+const memoryDir = "/run/initramfs/memory"
+
+// sbModule is a module with the files of a tree.
+func sbModule(t *testing.T, name string, tree Tree) File {
+	t.Helper()
+	from := filepath.Join(t.TempDir(), "module")
+	if err := (SquashFS{Compressor: "zstd", Tree: tree.With(Text("etc/top", path.Base(name)))}).Make(from, 0); err != nil {
+		t.Fatal(err)
+	}
+	return File{Name: name, Mode: 0o644, From: from}
+}
+
+// smallSet is a set whose core has the stub: three modules, one of them in the
+// directory for those that somebody has added, and one that is broken.
+func smallSet(t *testing.T, odd string) Tree {
+	t.Helper()
+	empty := Tree{}.With(Dir("etc"))
+	core := StubTree(machines(t).stub).With(Text("etc/minios-release", "VERSION=\"5.0\"\nEDITION=\"standard\"\n"))
+	return Tree{}.With(Dir("minios"), Dir("minios/modules"), Dir("minios/modules/mine"),
+		sbModule(t, "minios/00-core.sb", core),
+		sbModule(t, "minios/05-x.sb", empty),
+		sbModule(t, "minios/modules/mine/"+odd, empty),
+		Text("minios/20-broken.sb", "no squashfs"),
+	)
+}
+
+// mediumOf is a disk with one filesystem and no table.
+func mediumOf(t *testing.T, c Content) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "medium.img")
+	if err := c.Make(file, 64*mib); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// bootModules boots a medium by the layout modules and keeps what is written to
+// it.
+func bootModules(t *testing.T, medium string, words []string, do ...string) (Result, bootJSON) {
+	t.Helper()
+	r := boot(t, Case{Image: medium, Append: append([]string{"minos.layout=modules", "stub.end=exitrd:poweroff"}, words...), Do: do, Change: keep})
+	return r, r.handedOver(t)
+}
+
+func sumOfFile(t *testing.T, file string) string {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%x", h.Sum(nil))
+}
+
+// Layouts 3.6, statements 5, 9, 11 and 12, on one ext4 over three boots.
+func TestModulesLayout(t *testing.T) {
+	t.Parallel()
+	tools(t, "sqfstar")
+	medium := mediumOf(t, Ext4{Label: "STICK", Tree: smallSet(t, oddName)})
+	before := sumOfFile(t, medium)
+
+	r, report := bootModules(t, medium, nil, "read:/etc/top", "ls:"+memoryDir, "ls:"+memoryDir+"/changes", "rootwrite", "write:/written=1")
+	r.did(t, "read:/etc/top "+fmt.Sprintf("%q", oddName), "ls:"+memoryDir+` "bundles changes data"`, "ls:"+memoryDir+`/changes "changes workdir"`, "rootwrite ok", "write:/written=1 ok")
+	r.mounted(t, Mount{Target: "/", FSType: "overlay", Options: "rw"})
+	r.mounted(t, Mount{Target: memoryDir + "/data", FSType: "ext4", Source: "/dev/vda", Options: "ro", Super: "ro,norecovery"})
+	r.mounted(t, Mount{Target: memoryDir + "/changes", FSType: "tmpfs"})
+	for _, name := range []string{"00-core.sb", "05-x.sb", oddName} {
+		r.mounted(t, Mount{Target: memoryDir + "/bundles/" + name, FSType: "squashfs", Options: "ro"})
+	}
+	if report.Layout != "modules" || report.Choice.Value != "none" || report.Overlay.Durability != "volatile" ||
+		len(report.DegradedReasons) != 1 || !strings.HasPrefix(report.DegradedReasons[0], "the module 20-broken.sb is missing: ") {
+		t.Errorf("boot.json: %+v", report)
+	}
+	if got := report.Overlay.Lowers; len(got) != 4 || !slices.Contains(got, memoryDir+"/bundles/"+oddName) {
+		t.Errorf("the layers are %q", got)
+	}
+	if after := sumOfFile(t, medium); after != before {
+		t.Error("a boot without a word of persistence has changed the medium")
+	}
+
+	words := []string{"noload=broken", "perchdir=new"}
+	r, report = bootModules(t, medium, words, "write:/written=session-1", "ls:"+memoryDir+"/data/minios/changes")
+	r.did(t, "write:/written=session-1 ok", "ls:"+memoryDir+`/data/minios/changes "1 session.json"`)
+	r.mounted(t, Mount{Target: memoryDir + "/changes", FSType: "ext4", Source: "/dev/vda", Options: "rw"})
+	if report.Degraded || report.Choice.Value != "1" || report.Overlay.Durability != "keep" {
+		t.Errorf("boot.json: %+v", report)
+	}
+	if strings.Contains(r.Console, "does not let go") || !strings.Contains(r.Console, "filesystems unmounted") {
+		t.Error("the way out leaves something mounted")
+	}
+	cleanExt4(t, "the medium", medium)
+
+	r, report = bootModules(t, medium, []string{"noload=broken", "perch"}, "read:/written", "ls:"+memoryDir+"/data/minios/changes/1")
+	r.did(t, `read:/written "session-1"`, "ls:"+memoryDir+`/data/minios/changes/1 "changes workdir"`)
+	if report.Degraded || report.Choice.Value != "1" || report.Overlay.Durability != "keep" {
+		t.Errorf("boot.json: %+v", report)
+	}
+}
+
+// Layouts 3.6, statements 3, 15 and 19: a FAT, which keeps no session, and the image of a CD in a file of it.
+func TestModulesOnFATAndISO(t *testing.T) {
+	t.Parallel()
+	tools(t, "sqfstar", "mcopy", "xorriso")
+	const odd = "10-a b,c.sb" // a FAT takes no colon
+	set := smallSet(t, odd)
+	dir, iso := t.TempDir(), filepath.Join(t.TempDir(), "m.iso")
+	for _, f := range set.Files {
+		at := filepath.Join(dir, f.Name)
+		if f.Mode.IsDir() {
+			if err := os.Mkdir(at, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		} else if f.From != "" {
+			if err := copySparse(at, f.From); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if out, err := Tool("xorriso", "-as", "mkisofs", "-quiet", "-R", "-o", iso, dir); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	medium := mediumOf(t, FAT{Label: "MINIOS", Files: append(set.Files, File{Name: "m.iso", From: iso})})
+	before := sumOfFile(t, medium)
+
+	r, report := bootModules(t, medium, []string{"noload=broken", "perchdir=resume"}, "read:/etc/top", "rootwrite")
+	r.did(t, "read:/etc/top "+fmt.Sprintf("%q", odd), "rootwrite ok")
+	r.mounted(t, Mount{Target: memoryDir + "/data", FSType: "vfat", Source: "/dev/vda", Options: "ro"})
+	if report.Choice.Value != "none" || report.Overlay.Durability != "volatile" || len(report.DegradedReasons) != 1 ||
+		!strings.Contains(report.DegradedReasons[0], "vfat keeps no owners and no links") {
+		t.Errorf("boot.json: %+v", report)
+	}
+
+	r, report = bootModules(t, medium, []string{"from=/m.iso", "noload=05"}, "read:/etc/top", "rootwrite", "ls:"+memoryDir+"/bundles")
+	r.did(t, "read:/etc/top "+fmt.Sprintf("%q", odd), "rootwrite ok", "ls:"+memoryDir+"/bundles "+fmt.Sprintf("%q", "00-core.sb "+odd))
+	r.mounted(t, Mount{Target: memoryDir + "/data", FSType: "iso9660", Options: "ro"})
+	r.mounted(t, Mount{Target: memoryDir + "/iso", FSType: "vfat", Source: "/dev/vda", Options: "ro"})
+	if report.Degraded {
+		t.Errorf("boot.json: %+v", report)
+	}
+	if strings.Contains(r.Console, "does not let go") {
+		t.Error("the way out leaves something mounted")
+	}
+	if after := sumOfFile(t, medium); after != before {
+		t.Error("the medium has changed")
+	}
+}
+
+// Layouts 3.6, statement 21.
+func TestStatement3_6_21_ManyModulesInAMachine(t *testing.T) {
+	if os.Getenv("MINOS_TEST_ALL") == "" {
+		t.Skip("takes long: make test-all has it (MINOS_TEST_ALL=1)")
+	}
+	tools(t, "sqfstar")
+	tree := Tree{}.With(Dir("minios"), sbModule(t, "minios/000-core.sb", StubTree(machines(t).stub)))
+	module := sbModule(t, "minios/x.sb", Tree{}.With(Dir("etc")))
+	for i := 1; i < 150; i++ {
+		module.Name = fmt.Sprintf("minios/%03d-a b,c:d.sb", i)
+		tree = tree.With(module)
+	}
+	r, report := bootModules(t, mediumOf(t, Ext4{Tree: tree}), nil, "read:/etc/top", "rootwrite")
+	r.did(t, `read:/etc/top "x.sb"`, "rootwrite ok")
+	if len(report.Overlay.Lowers) != 150 || report.Degraded {
+		t.Errorf("there are %d layers; degraded: %q", len(report.Overlay.Lowers), report.DegradedReasons)
+	}
+	first, last, sum := int64(1<<62), int64(0), int64(0)
+	for _, m := range report.Timeline {
+		if strings.HasPrefix(m.Name, "step module-") {
+			first, last, sum = min(first, m.Began), max(last, m.At), sum+m.At-m.Began
+		}
+	}
+	t.Logf("150 modules in %d us, %d us if they had been one after the other", last-first, sum)
+}
