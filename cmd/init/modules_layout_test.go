@@ -128,6 +128,9 @@ func TestStatement3_6_3_From(t *testing.T) {
 		}
 		cutOff(k)
 	}
+	if k := bootModules(t, "from=/only.iso", stickWith("only.iso="+systest.ISO(aSet()...))); readFile(k, "/etc/top") != "10-z.sb" {
+		t.Errorf("an .iso beside which there is nothing:\n%s", k.Trace())
+	}
 	failedWith(t, "from=/dev/vdc/foo", "no set of modules in /dev/vdc/foo within 45s: there is no such device", stickWith(aSet()...))
 	failedWith(t, "from=/no.iso", "sda1: there is no file no.iso", stickWith(aSet()...))
 }
@@ -244,4 +247,50 @@ func TestStatement3_6_21_ManyModules(t *testing.T) {
 		t.Errorf("no short names:\n%s", k.Trace())
 	}
 	failedWith(t, "", "501 layers are more than the kernel takes, which is 500", many(501))
+}
+
+// Layouts 3.6, statement 20.
+func TestStatement3_6_20_ToRAM(t *testing.T) {
+	extra := []string{"minios/config.conf=x", "minios/authorized_keys=y", "minios/boot/vmlinuz=k", "minios/link->config.conf"}
+	for words, want := range map[string]string{
+		"toram=trim load=00-01":     "minios/ minios/00-core.sb minios/01-kernel-6.1.sb minios/authorized_keys minios/config.conf",
+		"toram":                     "minios/ minios/00-core.sb minios/01-kernel-6.1.sb minios/05-x.sb minios/10-z.sb minios/authorized_keys minios/boot/ minios/boot/vmlinuz minios/config.conf",
+		"toram=full from=/dev/sda1": "minios/ minios/00-core.sb minios/01-kernel-6.1.sb minios/05-x.sb minios/10-z.sb minios/authorized_keys minios/boot/ minios/boot/vmlinuz minios/config.conf",
+	} {
+		k := bootModules(t, words, stickWith(aSet(append(extra, sessions("2", 2)...)...)...))
+		if got := strings.Join(names(k, dataDir), " "); got != want || k.MountedAt(dataDir) != "tmpfs" || readFile(k, "/sbin/init") == "" {
+			t.Errorf("%s: in memory are %q, want %q:\n%s", words, got, want, k.Trace())
+		}
+		if k.Unsynced() != 0 || strings.Contains(k.Trace(), "degraded") || !strings.HasPrefix(readFile(k, dataDir+"/minios/config.conf"), "x") {
+			t.Errorf("%s:\n%s", words, k.Trace())
+		}
+		released := strings.Index(k.Trace(), "unmount "+dataDir+"\n")
+		if released < 0 || strings.Contains(k.Trace()[released:], "/dev/sda1") {
+			t.Errorf("%s: the medium is not let go:\n%s", words, k.Trace())
+		}
+	}
+	iso := bootModules(t, "toram from=/m.iso", stickWith("m.iso="+systest.ISO(aSet()...)))
+	if iso.MountedAt(dataDir) != "tmpfs" || iso.MountedAt("/run/initramfs/memory/iso") != "" || readFile(iso, "/etc/top") != "10-z.sb" {
+		t.Errorf("an .iso is not copied:\n%s", iso.Trace())
+	}
+	for name, c := range map[string]struct {
+		words  string
+		break_ func(*systest.Kernel)
+		said   string
+	}{
+		"little memory":   {"toram", func(k *systest.Kernel) { k.FreeMemory(129) }, "the system runs from its medium: it takes 1 MiB, and 129 of 512 MiB of memory are free, of which a quarter of all has to stay so, ignoring: toram"},
+		"a bad medium":    {"toram", func(k *systest.Kernel) { k.Fail("create /run/initramfs/memory/ram/minios/05-x.sb", unix.EIO) }, "the system runs from its medium: open /run/initramfs/memory/ram/minios/05-x.sb: input/output error, ignoring: toram"},
+		"a session":       {"toram perchdir=new", nil, "the system runs from its medium: a session is wanted, and is kept on it, ignoring: toram"},
+		"a wrong word":    {"toram=some", nil, "expected no value, full or trim, ignoring: toram=some"},
+		"part of another": {"from=minios/ xtoram toramx=full minos.x=toram", nil, ""},
+	} {
+		k := bootModulesWith(t, c.words, c.break_, stickWith(aSet()...))
+		if k.MountedAt(dataDir) != "/dev/sda1" || k.MountedAt("/run/initramfs/memory/ram") != "" || readFile(k, "/etc/top") != "10-z.sb" || !strings.Contains(k.Trace(), c.said) {
+			t.Errorf("%s: want %q, from the medium:\n%s", name, c.said, k.Trace())
+		}
+	}
+	k := bootModulesWith(t, "toram", func(k *systest.Kernel) { k.Fail("move /run/initramfs/memory/ram", unix.EINVAL) }, stickWith(aSet()...))
+	if k.MountedAt("/run/initramfs/memory/ram") != "tmpfs" || readFile(k, "/etc/top") != "10-z.sb" {
+		t.Errorf("the copy is not used where it was made:\n%s", k.Trace())
+	}
 }

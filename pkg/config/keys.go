@@ -61,6 +61,7 @@ func Keys() []Key {
 		{"from", "PATH, /dev/NAME/PATH, /dev/disk/by-label/LABEL/PATH", "minios", "of the layout modules: the directory of the set, or an .iso that has it", leaveToLayout},
 		{"load", "PATTERN", "not given", "of the layout modules: the modules that are taken, by their names", leaveToLayout},
 		{"noload", "PATTERN", "not given", "of the layout modules: the modules that are left out, by their names", leaveToLayout},
+		{"toram", "none, full, trim", "not given", "of the layout modules: the set is copied to memory, and its medium is let go", leaveToLayout},
 		{"bext", "ENDING", "sb", "of the layout modules: how the names of modules end", leaveToLayout},
 		{"perch", "none, or DEVICE:PATH", "not given", "of the layout modules: what is written is kept, in the default session", leaveToLayout},
 		{"perchdir", "resume, new, NUMBER, /PATH, /dev/NAME/PATH, /dev/disk/by-label/LABEL/PATH, label:LABEL/PATH", "not given", "of the layout modules: the session, or where the sessions are", leaveToLayout},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/minos-os/minos-init/pkg/block"
@@ -64,6 +65,7 @@ type medium struct {
 	foundBy  string
 	set      string // the directory of the set, where it is mounted
 	writable bool
+	inRAM    bool
 	mounts   []mount.Mount // in the order in which they were made
 }
 
@@ -300,8 +302,47 @@ func (d *medium) held() (held []mount.Action) {
 	return held
 }
 
+// moveToRAM puts a copy of the set in the place of the medium, which is let go.
+// After an error the medium is where it was.
+func (d *medium) moveToRAM(words setWords, stack []modset.Module) error {
+	if words.wish.Wanted() {
+		return errors.New("a session is wanted, and is kept on it")
+	}
+	k, env := d.machine.Kernel, d.machine.env()
+	files, err := words.ram.List(k, d.set, stack)
+	if err != nil {
+		return err
+	}
+	meminfo, err := k.ReadFile("/proc/meminfo")
+	if err != nil {
+		return err
+	}
+	room := modset.Room(files)
+	if err := modset.Fits(room, string(meminfo)); err != nil {
+		return err
+	}
+	below := strings.TrimPrefix(d.set, dataAt)
+	copied := mount.Tmpfs(ramAt, strconv.FormatInt(room, 10))
+	if err := copied.Apply(env); err != nil {
+		return err
+	}
+	if err := modset.Copy(k, files, d.set, path.Join(ramAt, below), d.machine.Say); err != nil {
+		return errors.Join(err, copied.Undo(env))
+	}
+	d.release()
+	at := dataAt
+	if k.MoveMount(ramAt, at) != nil {
+		at = ramAt // where it is as good
+	}
+	d.set, d.mounts, d.inRAM = path.Join(at, below), []mount.Mount{{Target: at}}, true
+	return nil
+}
+
 // role is the medium for boot.json.
 func (d *medium) role() report.Role {
+	if d.inRAM {
+		return report.Role{Name: mediumRole, Device: d.device.Path(), FSType: "tmpfs", FoundBy: d.foundBy, MountedAt: d.mounts[0].Target, State: "copied to memory"}
+	}
 	return report.Role{Name: mediumRole, Device: d.device.Path(), FSType: d.super.Type, FoundBy: d.foundBy, MountedAt: d.mounts[0].Target, State: "ok"}
 }
 

@@ -18,6 +18,7 @@ const (
 	memory      = backing + "/memory" // where the tools of MiniOS look for all of it
 	dataAt      = memory + "/data"    // the medium
 	imageAt     = memory + "/iso"     // the medium that has the .iso that is at dataAt
+	ramAt       = memory + "/ram"     // a copy of the set that is being made
 	bundlesAt   = memory + "/bundles" // the modules, each in a directory of its name
 	changesAt   = memory + "/changes" // the session
 	storeAt     = memory + "/store"   // the medium of the sessions, when it is another one
@@ -36,6 +37,7 @@ type setWords struct {
 	ending       string
 	load, noload modset.Filter
 	wish         modset.Wish
+	ram          modset.RAM
 	warnings     []string
 }
 
@@ -71,6 +73,10 @@ func readSetWords(conf config.Config) setWords {
 		}
 		return err
 	})
+	take("toram", func(value string) (err error) {
+		w.ram, err = modset.ParseRAM(value)
+		return err
+	})
 	take("load", into(&w.load))
 	take("noload", into(&w.noload))
 	return w
@@ -103,6 +109,11 @@ func (d *medium) prepare(words setWords) (Root, error) {
 	stack := modset.Select(all, words.load, words.noload)
 	if len(stack) == 0 {
 		return Root{}, fmt.Errorf("load= and noload= leave none of the %d modules in %s", len(all), d.name(d.set))
+	}
+	if words.ram != modset.NoRAM {
+		if err := d.moveToRAM(words, stack); err != nil {
+			words.warnings = append(words.warnings, fmt.Sprintf("the system runs from its medium: %v, ignoring: toram", err))
+		}
 	}
 	store := d.openStore(words)
 	var now modset.Release

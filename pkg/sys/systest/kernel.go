@@ -79,6 +79,7 @@ func New(cmdline string, initramfs ...string) *Kernel {
 		loaded: map[string]bool{},
 		proc: makeTree([]string{
 			"cmdline=" + cmdline + "\n",
+			meminfo(400),
 			"sys/kernel/panic=0\n", "sys/kernel/printk_devkmsg=ratelimit\n",
 		}),
 		sysfs: makeTree([]string{"class/block/", "devices/", "bus/"}),
@@ -88,6 +89,16 @@ func New(cmdline string, initramfs ...string) *Kernel {
 	root := makeTree(append([]string{"dev/null=", "proc/", "sys/", "run/", "exitrd/dev/", "exitrd/oldroot/", "exitrd/proc/", "exitrd/run/", "exitrd/sys/", "etc/initrd-release=ID=minos-init\n"}, initramfs...))
 	k.mounts = []*mountpoint{{at: "/", source: "rootfs", fs: k.newFilesystem("ramfs", root)}}
 	return k
+}
+
+// meminfo is /proc/meminfo of a machine with 512 MiB and so many of them free.
+func meminfo(free int) string {
+	return fmt.Sprintf("meminfo=MemTotal: %d kB\nMemFree: 1 kB\nMemAvailable: %d kB\n", 512<<10, free<<10)
+}
+
+// FreeMemory sets how many MiB of the 512 are free.
+func (k *Kernel) FreeMemory(mib int) {
+	k.proc.put("meminfo", makeTree([]string{meminfo(mib)}).entries["meminfo"])
 }
 
 // addFilesystems makes the kernel know more filesystem types.
