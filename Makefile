@@ -19,6 +19,7 @@ help:
 	@echo '                SIZE=8G a larger card, INBOX=DIR files for config/ on its boot partition'
 	@echo '                LAYOUT=image a system in a file; NEWIMG=1 a new one, on a second disk'
 	@echo '                LAYOUT=tryboot a card for a Raspberry Pi; REBOOT="0 tryboot" a trial of slot B'
+	@echo '                LAYOUT=modules a stack of modules on a stick, with a session'
 	@echo 'make bundle     an update for the demo, to be installed by RAUC: OUT=out/demo/update.raucb'
 	@echo '                (docs/updates.md)'
 	@echo 'make test       everything that has to hold before a change lands'

@@ -19,8 +19,10 @@ func TestChoose(t *testing.T) {
 		{name: "image", set: "FRESH", want: "image"},
 		{name: "image", set: "NEWIMG", want: "image"},
 		{name: "tryboot", set: "REBOOT", want: "tryboot"},
+		{name: "modules", want: "modules"},
+		{name: "modules", set: "NEWIMG", refused: "the layout modules knows only FRESH, DEBUG, APPEND"},
 		{set: "SLOT", want: "slots"},
-		{name: "nothing", refused: "LAYOUT is one of slots, image, tryboot"},
+		{name: "nothing", refused: "LAYOUT is one of slots, image, tryboot, modules"},
 		{name: "image", set: "SLOT", refused: "the layout image knows only FRESH, DEBUG, APPEND, NEWIMG"},
 		{set: "NEWIMG", refused: "the layout slots knows only"},
 	} {

@@ -1,0 +1,77 @@
+package qemu
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestDebianModules is the layout modules with the real thing, over two boots: a
+// session keeps what is written to /, no unit fails, and the stick's filesystem is
+// whole after each.
+func TestDebianModules(t *testing.T) {
+	if os.Getenv("MINOS_TEST_ALL") == "" {
+		t.Skip("takes long: make test-all has it (MINOS_TEST_ALL=1)")
+	}
+	machines(t)
+	tools(t, "sqfstar")
+	cache, err := UserCache(NewProgress(os.Stderr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	modules, err := cache.DemoModules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stick, disk := DemoModulesDisk(modules), filepath.Join(t.TempDir(), "disk.img")
+	if err := stick.Write(disk); err != nil {
+		t.Fatal(err)
+	}
+	common := []said{
+		{"systemctl is-system-running --wait", "running"},
+		{"systemctl --failed --no-legend --plain", ""},
+		{"findmnt -rno FSTYPE /", "overlay"},
+		{"findmnt -rno SOURCE,FSTYPE " + memoryDir + "/data", "/dev/vda2 ext4"},
+		{"ls " + memoryDir + "/bundles", "00-core.sb +05-motd.sb +10-tip.sb"},
+		{"cat /etc/motd.tip", "Put modules of your own into minios/modules."},
+		{`grep -o '"degraded": [a-z]*' /run/minos/boot.json`, `"degraded": false`},
+		{"dmesg -t --level=emerg,alert,crit,err,warn | grep -i -e '^minos' -e overlay -e ext4 -e squashfs", ""},
+	}
+	for _, boot := range [][]said{
+		{{"echo kept >/root/file && cat /root/file", "kept"}},
+		{{"cat /root/file", "kept"}, {"ls " + memoryDir + "/data/minios/changes", "1 +session.json"}},
+	} {
+		r := bootModulesDebian(t, disk, append(common, boot...))
+		shows(t, r.Console, "minos: OK layout=modules session=1 root=", " upper=keep took=")
+		wholeOnDisk(t, stick, disk)
+	}
+}
+
+// bootModulesDebian boots the stick to the login prompt, and to its end by way of
+// systemd's.
+func bootModulesDebian(t *testing.T, disk string, commands []said) Result {
+	t.Helper()
+	r := boot(t, Case{
+		Image: disk, Append: []string{"minos.layout=modules", "perchdir=resume", "panic=-1"}, Within: loginDeadline, Change: keep,
+		Drive: func(t *testing.T, vm *VM) {
+			term := login(t, vm)
+			for _, c := range commands {
+				got, _ := term.RunWithin(c.command, loginDeadline)
+				if !regexp.MustCompile("(?s)^" + c.want + "$").MatchString(got) {
+					t.Errorf("%s\nsays %q\nwant %s", c.command, got, c.want)
+				}
+			}
+			if err := vm.Send("poweroff\n"); err != nil {
+				t.Fatal(err)
+			}
+		},
+	})
+	if r.Ending != PowerOff {
+		t.Errorf("the machine ended with %s, want %s", r.Ending, PowerOff)
+	}
+	_, after, _ := strings.Cut(r.Console, "Entering exitrd")
+	lacks(t, after, "ignoring")
+	return r
+}
