@@ -28,7 +28,11 @@ func fatImage(t testing.TB, kib int, options string, names ...string) []byte {
 	tool("mkfs.vfat", append(strings.Fields(options), "-C", image, fmt.Sprint(kib))...)
 	for _, name := range names {
 		file := filepath.Join(dir, name)
-		if err := os.WriteFile(file, []byte("content of "+name), 0o644); err != nil {
+		content := []byte("content of " + name)
+		if strings.HasPrefix(name, "ballast") {
+			content = make([]byte, 36<<20)
+		}
+		if err := os.WriteFile(file, content, 0o644); err != nil {
 			t.Fatal(err)
 		}
 		tool("mcopy", "-i", image, file, "::"+name)
@@ -69,6 +73,12 @@ func TestFindInFAT(t *testing.T) {
 				t.Errorf("a file that is not there: %+v, %v", f, err)
 			}
 		})
+	}
+	// Behind so much that the number of its cluster has more than 16 bits.
+	far := fatImage(t, 40<<10, "-F 32 -s 1", "ballast of 36 MiB", "autoboot.txt")
+	f, err := FindInFAT(bytes.NewReader(far), int64(len(far)), "AUTOBOOTTXT")
+	if err != nil || f.Offset < 36<<20 || !bytes.HasPrefix(far[f.Offset:], []byte("content of autoboot.txt")) {
+		t.Errorf("far away: %+v, %v", f, err)
 	}
 	blank := make([]byte, 1<<20)
 	if _, err := FindInFAT(bytes.NewReader(blank), int64(len(blank)), "AUTOBOOTTXT"); err == nil {
