@@ -78,17 +78,9 @@ func makeImageVariants(dir, modules, release string, p programs) ([]variant, err
 		imageInit:  {"image init", nil, image},
 		{"copy", map[string]string{"init": p.copy}, nil},
 	} {
-		records, err := programRecords(v.files)
+		made, err := writeVariant(dir, v.name, v.files, line, v.image)
 		if err != nil {
 			return nil, err
-		}
-		archive, err := pack(append(records, line...))
-		if err != nil {
-			return nil, err
-		}
-		made := variant{name: v.name, initramfs: filepath.Join(dir, v.name+".cpio"), mounts: true}
-		if err := os.WriteFile(made.initramfs, append(archive, v.image...), 0o644); err != nil {
-			return nil, fmt.Errorf("cannot write the initramfs of the variant %s: %w", v.name, err)
 		}
 		all = append(all, made)
 	}

@@ -5,7 +5,8 @@
 //	go run ./qemu/bench
 //
 // BENCH_ROUNDS is how often each variant is booted (7), BENCH_APPEND adds words
-// to the kernel command line, BENCH_LAYOUT is slots or image, and both without. It is run from the top of the repository.
+// to the kernel command line, BENCH_LAYOUT is slots, image or tryboot, and all
+// of them without. It is run from the top of the repository.
 package main
 
 import (
@@ -64,6 +65,9 @@ func bench() (err error) {
 	}
 	if err == nil && (layout == "" || layout == "image") {
 		err = benchImage(progress, dir, debian.Modules, images.release, programs, track, rounds)
+	}
+	if err == nil && (layout == "" || layout == "tryboot") {
+		err = benchTryboot(progress, dir, debian.Modules, images.release, programs, track, rounds)
 	}
 	return err
 }

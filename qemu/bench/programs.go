@@ -23,21 +23,25 @@ type programs struct {
 	start, finish, floor   string // in C
 	startImage, floorImage string // the same for the layout image
 	copy                   string // cp and fsync, in C
-	empty, stub            string // in Go
-	busybox                string
+	// The same for the layout tryboot.
+	startTryboot, floorTryboot string
+	empty, stub                string // in Go
+	busybox                    string
 }
 
 // buildPrograms makes them in dir, for arm64.
 func buildPrograms(cache *qemu.Cache, dir string) (programs, error) {
 	in := func(name string) string { return filepath.Join(dir, name) }
 	p := programs{start: in("start"), finish: in("finish"), floor: in("floor"), empty: in("empty"),
-		startImage: in("start_image"), floorImage: in("floor_image"), copy: in("copy")}
+		startImage: in("start_image"), floorImage: in("floor_image"), copy: in("copy"),
+		startTryboot: in("start_tryboot"), floorTryboot: in("floor_tryboot")}
 	if err := os.CopyFS(in("src"), guestSources); err != nil {
 		return p, fmt.Errorf("cannot unpack the sources of the guest's programs: %w", err)
 	}
 	for _, c := range []struct{ program, source, layout string }{
 		{p.start, "start.c", "SLOTS"}, {p.startImage, "start.c", "IMAGE"}, {p.finish, "finish.c", "SLOTS"},
 		{p.floor, "floor.c", "SLOTS"}, {p.floorImage, "floor_image.c", "IMAGE"}, {p.copy, "copy.c", "IMAGE"},
+		{p.startTryboot, "start.c", "TRYBOOT"}, {p.floorTryboot, "floor_tryboot.c", "TRYBOOT"},
 	} {
 		source := filepath.Join(in("src"), "guest", c.source)
 		if _, err := output("aarch64-linux-gnu-gcc", nil, "-static", "-Os", "-s", "-Wall", "-Wextra", "-Werror", "-D"+c.layout, "-o", c.program, source); err != nil {

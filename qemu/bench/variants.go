@@ -76,6 +76,24 @@ func makeVariants(dir, modules, release string, p programs) ([]variant, error) {
 	return all, nil
 }
 
+// writeVariant makes the initramfs of a variant that does the job: the starting
+// line, its files, and an image behind them.
+func writeVariant(dir, name string, files map[string]string, line []cpio.Record, image []byte) (variant, error) {
+	records, err := programRecords(files)
+	if err != nil {
+		return variant{}, err
+	}
+	archive, err := pack(append(records, line...))
+	if err != nil {
+		return variant{}, err
+	}
+	v := variant{name: name, initramfs: filepath.Join(dir, name+".cpio"), mounts: true}
+	if err := os.WriteFile(v.initramfs, append(archive, image...), 0o644); err != nil {
+		return v, fmt.Errorf("cannot write the initramfs of the variant %s: %w", name, err)
+	}
+	return v, nil
+}
+
 // startingLine is what the initramfs of each variant has.
 func startingLine(modules, start string, drivers []string) ([]cpio.Record, error) {
 	records, err := programRecords(map[string]string{"start": start})

@@ -21,7 +21,11 @@ static const char *const drivers[] = {
 	"/drivers/virtio_blk.ko.xz", "/drivers/overlay.ko.xz", "/drivers/loop.ko.xz", "/drivers/squashfs.ko.xz",
 };
 #else
+#ifdef TRYBOOT
+#define DISK "/dev/vda6"
+#else
 #define DISK "/dev/vda9"
+#endif
 static const char *const drivers[] = {
 	"/drivers/virtio_blk.ko.xz", "/drivers/overlay.ko.xz",	 "/drivers/fat.ko.xz",
 	"/drivers/vfat.ko.xz",	     "/drivers/nls_cp437.ko.xz", "/drivers/nls_ascii.ko.xz",
