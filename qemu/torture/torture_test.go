@@ -34,7 +34,7 @@ func release(t *testing.T) *laboratory {
 	if testing.Short() {
 		t.Skip("boots virtual machines: not with -short")
 	}
-	tools(t, "qemu-system-aarch64", "e2fsck", "debugfs", "fsck.vfat", "mcopy", "mke2fs", "sfdisk", "fakeroot", "fw_printenv", "mkenvimage", "mkimage")
+	tools(t, "qemu-system-aarch64", "e2fsck", "debugfs", "fsck.vfat", "mcopy", "mke2fs", "sfdisk", "sgdisk", "fakeroot", "fw_printenv", "mkenvimage", "mkimage")
 	dir := os.Getenv("MINOS_INITRAMFS_DIR")
 	if dir == "" {
 		dir = "../../out/arm64"
