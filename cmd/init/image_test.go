@@ -136,7 +136,7 @@ func TestStatement2_5_9_And10_RefusedSources(t *testing.T) {
 		warning string
 	}{
 		"too little space": {[]string{imgName + "=" + two}, 1<<20 + 100, nil, "it needs 1120256 bytes, and there are only "},
-		"no space in the end": {[]string{imgName + "=" + two}, 0, func(k *systest.Kernel) {
+		"no space in the end": {[]string{imgName + "=" + large("2")}, 0, func(k *systest.Kernel) {
 			k.FailTimes("append /run/initramfs/img/root-squashfs-new.img (6144", 1, unix.ENOSPC)
 		}, "no space left on device"},
 		"not writable": {[]string{imgName + "=" + two}, 0, func(k *systest.Kernel) { k.FailTimes("remount "+imgDir, 1, unix.EROFS) }, "read-only file system"},

@@ -39,6 +39,9 @@ func TestStatement2_5_8_PowerCutWhileAdopting(t *testing.T) {
 	both := map[string]string{imgName: "2", oldName: "1"}
 	for _, c := range []imageCut{
 		{"first", here(imgName + "=" + squashfs("1")), both, []string{"1", "2"}},
+		{"in two pieces", func() []*systest.Disk {
+			return []*systest.Disk{bringing(imageDisk(imgName+"="+squashfs("1")), imgName+"="+large("2"))}
+		}, both, []string{"1", "2"}},
 		{"with one before", here(imgName+"="+squashfs("1"), oldName+"="+squashfs("0")), both, []string{"1", "2"}},
 		{"of the old way", here(imgName+"="+squashfs("1"), imgName+"-old="+squashfs("0"), imgName+"-new="+squashfs("9")[:99]), both, []string{"1", "2"}},
 		{"no room", tight, both, []string{"1", "2"}},

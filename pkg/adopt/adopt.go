@@ -139,8 +139,9 @@ func (a Adopt) copy(k sys.Kernel, f Facts, to string) error {
 	return k.Fsync(a.Dir)
 }
 
-// pieceSize is how much of an image is in memory at a time, in bytes.
-const pieceSize = 64 << 10
+// pieceSize is how much of an image is in memory at a time, in bytes. Go hands
+// the processor on in each call that takes long, so there should be few of them.
+const pieceSize = 1 << 20
 
 // tellEvery is the time from one line of progress to the next.
 const tellEvery = 5 * time.Second

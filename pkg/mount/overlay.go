@@ -74,11 +74,9 @@ func (o Overlay) Apply(env Env) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
-	// The kernel makes work/work when it mounts an upper for the first time.
-	_, err := env.Kernel.Lstat(path.Join(o.Upper.WorkDir(), "work"))
-	settled := err == nil
+	settled := o.settled(env.Kernel)
 	m := Mount{Source: "overlay", Target: o.Target, FSType: "overlay", Options: o.Options()}
-	err = m.Apply(env)
+	err := m.Apply(env)
 	if errors.Is(err, unix.E2BIG) {
 		if m.Options, err = o.shortOptions(env.Kernel); err == nil {
 			err = m.Apply(env)
@@ -120,6 +118,20 @@ func (o Overlay) shortOptions(k sys.Kernel) ([]string, error) {
 		o.Lowers = append(o.Lowers, short)
 	}
 	return o.Options(), nil
+}
+
+// settled tells whether the upper needs no full proof: it has been mounted
+// before, and the kernel made work/work then. One that is new at each boot would
+// be proved at each; on an ext4, which has all that overlayfs wants, the kernel's
+// own tries of work have to do, after which it mounts read-only what it cannot
+// write to.
+func (o Overlay) settled(k sys.Kernel) bool {
+	if o.Upper.Top && o.Upper.Reset {
+		st, err := k.Statfs(o.Upper.Dir)
+		return err == nil && st.Magic == unix.EXT4_SUPER_MAGIC
+	}
+	_, err := k.Lstat(path.Join(o.Upper.WorkDir(), "work"))
+	return err == nil
 }
 
 // probeReadOnly sees at no cost what the kernel only logs: an overlay whose

@@ -21,7 +21,31 @@ func (Linux) OpenReader(path string) (io.ReadCloser, error) {
 	}
 	// Only advice: where it is not taken, memory is read.
 	_ = unix.Fadvise(fd, 0, 0, unix.FADV_DONTNEED)
-	return stream{fd, path}, nil
+	return &aheadReader{stream: stream{fd, path}}, nil
+}
+
+// readAhead is how far the kernel is asked to read before somebody wants it, in
+// bytes: then the disk has work while what was read is written elsewhere. Left
+// alone it reads 128 KiB ahead.
+const readAhead = 2 << 20
+
+// aheadReader is a stream whose next bytes are on their way to memory.
+type aheadReader struct {
+	stream
+	at    int64 // bytes read
+	asked int64 // bytes that were read or asked for
+}
+
+// Read implements io.Reader. What is not on its way yet is asked for when half of
+// that before it was read.
+func (a *aheadReader) Read(p []byte) (int, error) {
+	if a.at > 0 && a.at+readAhead/2 >= a.asked {
+		_ = unix.Fadvise(a.fd, a.asked, readAhead, unix.FADV_WILLNEED)
+		a.asked += readAhead
+	}
+	n, err := a.stream.Read(p)
+	a.at += int64(n)
+	return n, err
 }
 
 // CreateFile implements Files. The mode is set once more, since a file that
