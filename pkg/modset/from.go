@@ -69,7 +69,7 @@ func parsePlace(text string) (p Place, err error) {
 	if label, ok := strings.CutPrefix(rest, "disk/by-label/"); ok {
 		p.Label, rest, _ = strings.Cut(label, "/")
 		// As udev writes what a file name cannot have, or should not.
-		p.Label = strings.NewReplacer(`\x20`, " ", `\x2f`, "/").Replace(p.Label)
+		p.Label = strings.ReplaceAll(strings.ReplaceAll(p.Label, `\x20`, " "), `\x2f`, "/")
 	} else if strings.HasPrefix(rest, "disk/") {
 		return p, errors.New("of the links below /dev/disk only those of by-label are understood")
 	} else {
