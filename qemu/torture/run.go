@@ -69,6 +69,9 @@ func (l *laboratory) key(s scenario) (string, error) {
 			}
 		}
 	}
+	if s.images != nil {
+		files = append(files, l.parts.images[:]...)
+	}
 	for _, file := range files {
 		f, err := os.Open(file)
 		if err != nil {

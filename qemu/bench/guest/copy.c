@@ -1,5 +1,5 @@
 // What cp(1) and an fsync of a new image do, as coreutils 9 copies between two
-// filesystems: 256 KiB at a time. It prints how long that took, and ends the
+// filesystems: 256 KiB at a time. It prints what that cost, and ends the
 // machine's run.
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -13,11 +13,11 @@
 
 enum { PIECE = 256 << 10 };
 
-static long long now(clockid_t clock)
+static long long cpu_ns(void)
 {
 	struct timespec t;
 
-	check(clock_gettime(clock, &t), "clock_gettime", "");
+	check(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t), "clock_gettime", "cpu");
 	return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
 
@@ -42,9 +42,9 @@ int main(void)
 	check(mount("devtmpfs", "/dev", "devtmpfs", 0, ""), "mount", "/dev");
 	check(mount("/dev/vda2", "/img", "ext4", MS_NOATIME, ""), "mount", "img");
 	check(mount("/dev/vda4", "/newimg", "ext4", MS_RDONLY | MS_NOATIME, ""), "mount", "newimg");
-	long long cpu = now(CLOCK_PROCESS_CPUTIME_ID), wall = now(CLOCK_MONOTONIC);
+	long long start = cpu_ns();
 	copy("/newimg/root-squashfs.img", "/img/root-squashfs-new.img");
-	printf("BENCH copy_cpu_ns=%lld copy_wall_ns=%lld\n", now(CLOCK_PROCESS_CPUTIME_ID) - cpu, now(CLOCK_MONOTONIC) - wall);
+	printf("BENCH copy_cpu_ns=%lld\n", cpu_ns() - start);
 	fflush(stdout);
 	check(umount("/img"), "umount", "img");
 	reboot(RB_POWER_OFF);
