@@ -69,9 +69,6 @@ func (l *laboratory) key(s scenario) (string, error) {
 			}
 		}
 	}
-	if s.images != nil {
-		files = append(files, l.parts.images[:]...)
-	}
 	for _, file := range files {
 		f, err := os.Open(file)
 		if err != nil {
@@ -84,6 +81,9 @@ func (l *laboratory) key(s scenario) (string, error) {
 	}
 	fmt.Fprintf(h, "%d %q %q %q %t %q %q %q %+v %+v %q", judgement, s.name, s.words, s.do, s.fails, strings.Join(s.within, ","), s.afterCut(false), s.afterCut(true),
 		s.recipe(parts{stub: "stub"}), s.files, l.extra)
+	if s.images != nil {
+		fmt.Fprintf(h, "%q", l.parts.known)
+	}
 	if s.environment != nil {
 		fmt.Fprintf(h, "%+v", *s.environment)
 	}
