@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -13,8 +14,8 @@ import (
 // Mount implements Mounts. A mount is one mount(2). For options that do not fit
 // into a page, and to hear why a mount failed, it uses the mount API of Linux 5.2
 // (fsopen(2)), which takes options one by one and says in words what it did not
-// like. Where the kernel does not have it, or has no such option yet (overlay
-// learned "lowerdir+" in 6.8), the errno has to do.
+// like. Where the kernel does not have it, its overlay does not use it (before 6.5)
+// or has no such option yet ("lowerdir+" is of 6.8), the errno has to do.
 func (Linux) Mount(m MountRequest) error {
 	err := mountByString(m)
 	if err == nil {
@@ -83,6 +84,9 @@ func configure(ctx int, m MountRequest) error {
 			return explained(ctx, err)
 		}
 	}
+	if slices.ContainsFunc(m.Options, isLayer) && !asksForOptions(ctx) {
+		return errTooOld
+	}
 	for _, option := range m.Options {
 		key, value, hasValue := strings.Cut(option, "=")
 		var err error
@@ -91,7 +95,7 @@ func configure(ctx int, m MountRequest) error {
 		} else {
 			err = unix.FsconfigSetFlag(ctx, key)
 		}
-		if err == unix.EINVAL && key == "lowerdir+" {
+		if err == unix.EINVAL && key == layerOption {
 			return errTooOld
 		}
 		if err != nil {
@@ -99,6 +103,22 @@ func configure(ctx int, m MountRequest) error {
 		}
 	}
 	return nil
+}
+
+// layerOption is the option of overlay with one lower layer.
+const layerOption = "lowerdir+"
+
+func isLayer(option string) bool { return strings.HasPrefix(option, layerOption+"=") }
+
+// asksForOptions tells whether the filesystem hears of its options one by one, as
+// overlay does since Linux 6.5. For one that does not, the kernel takes any
+// (fs/fs_context.c, legacy_parse_param), and it is the mount that fails.
+func asksForOptions(ctx int) bool {
+	if unix.FsconfigSetFlag(ctx, layerOption) == nil {
+		return false // a layer without a path
+	}
+	_ = explained(ctx, unix.EINVAL) // what it says of that belongs to no failure
+	return true
 }
 
 // explained adds the messages that the filesystem left in the context.
@@ -177,7 +197,7 @@ func (Linux) Remount(path string, flags MountFlags) error {
 func optionString(options []string) (string, error) {
 	var words, layers []string
 	for _, option := range options {
-		if layer, ok := strings.CutPrefix(option, "lowerdir+="); ok {
+		if layer, ok := strings.CutPrefix(option, layerOption+"="); ok {
 			layers = append(layers, escaped(layer, `\:,`))
 			continue
 		}
