@@ -50,7 +50,13 @@ func (c *Cache) Debian() (Debian, error) {
 // FullKernel returns Debian's kernel with the drivers of boards, its Image and
 // Modules alone, and makes them first where they are missing.
 func (c *Cache) FullKernel() (Debian, error) {
-	dir, err := c.Get("kernel", "1 "+debianSuite+" "+fullKernelPackage, func(dir string) error { return makeFullKernel(dir, c.Progress) })
+	return c.kernel("kernel", kernelPackage{debianSuite, "arm64", "linux-image-arm64"})
+}
+
+// kernel is a kernel as an asset of a kind.
+func (c *Cache) kernel(kind string, from kernelPackage) (Debian, error) {
+	recipe := "1 " + from.suite + " " + from.name
+	dir, err := c.Get(kind, recipe, func(dir string) error { return makeKernel(dir, from, c.Progress) })
 	if err != nil {
 		return Debian{}, err
 	}
@@ -171,19 +177,4 @@ func dataTree() Tree {
 		Dir("config"), Dir("config/bootconf"), File{Name: "config/sudo", Mode: os.ModeDir | 0o750},
 		Dir("config/users"), Dir("config/services"), Dir("config/ssh"), Dir("config/wifi"), Dir("config/disco"),
 	)
-}
-
-// BuildStub compiles the stub real init for arm64 into dir and returns its
-// path. It is called from a directory of this module.
-func BuildStub(dir string) (string, error) {
-	file := filepath.Join(dir, "stub")
-	cmd, err := command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", file, "github.com/minos-os/minos-init/qemu/stub")
-	if err == nil {
-		cmd.Env = append(cmd.Env, "GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0")
-		err = runCommand(cmd, nil)
-	}
-	if err != nil {
-		return "", fmt.Errorf("cannot build the stub real init: %w", err)
-	}
-	return file, nil
 }

@@ -83,7 +83,7 @@ func debianRecipe() string {
 func makeDebian(dir string, p *Progress) error {
 	archive := filepath.Join(dir, "packages.tar")
 	err := p.Step("downloading and unpacking Debian "+debianSuite+" for arm64 (about 25 s)", func() error {
-		return unpackPackages(archive, debianPackages()...)
+		return run(nil, "fakeroot", unpacking("arm64", debianPackages(), debianSuite, archive)...)
 	})
 	if err != nil {
 		return fmt.Errorf("cannot make the Debian root filesystem (is a mirror reachable?): %w", err)
@@ -93,23 +93,30 @@ func makeDebian(dir string, p *Progress) error {
 	})
 }
 
-// unpackPackages makes an archive of Debian packages and what they depend on.
+// unpacking is the command that makes an archive of Debian packages and what they
+// depend on, below fakeroot.
 //
 // mmdebstrap chooses its ways by who it runs as. Below fakeroot and without a
 // chroot, which unpacking does not need, it is the same for root, for others
 // and in a container without privileges.
-func unpackPackages(archive string, packages ...string) error {
-	return run(nil, "fakeroot", "mmdebstrap", "--mode=chrootless", "--architectures=arm64", "--variant=extract",
-		"--include="+strings.Join(packages, ","), debianSuite, archive)
+func unpacking(architecture string, packages []string, rest ...string) []string {
+	return append([]string{
+		"mmdebstrap", "--mode=chrootless", "--architectures=" + architecture, "--variant=extract",
+		"--include=" + strings.Join(packages, ","),
+	}, rest...)
 }
 
-// makeFullKernel fills dir with Image and lib/modules/VERSION of the kernel that
-// has drivers for boards, which the cloud kernel lacks.
-func makeFullKernel(dir string, p *Progress) error {
-	return p.Step("downloading and unpacking Debian's full kernel for arm64 (about 25 s)", func() error {
+// mainOnly leaves the archives of updates out. A mirror copies them at times of
+// their own, and those of the rarer architectures do not always fit together.
+const mainOnly = `--setup-hook=find "$1/etc/apt" -name "*.list" -exec sed -i -e /-updates/d -e /-security/d {} +`
+
+// makeKernel fills dir with Image and lib/modules/VERSION of a kernel.
+func makeKernel(dir string, from kernelPackage, p *Progress) error {
+	what := "Debian's " + from.name + " for " + from.debian
+	return p.Step("downloading and unpacking "+what+" (about 30 s)", func() error {
 		archive := filepath.Join(dir, "packages.tar")
-		if err := unpackPackages(archive, fullKernelPackage); err != nil {
-			return fmt.Errorf("cannot get Debian's full kernel (is a mirror reachable?): %w", err)
+		if err := run(nil, "fakeroot", unpacking(from.debian, []string{from.name}, mainOnly, from.suite, archive)...); err != nil {
+			return fmt.Errorf("cannot get %s (is a mirror reachable?): %w", what, err)
 		}
 		if _, err := unpackKernel(archive, dir); err != nil {
 			return err
@@ -117,8 +124,6 @@ func makeFullKernel(dir string, p *Progress) error {
 		return os.Remove(archive)
 	})
 }
-
-const fullKernelPackage = "linux-image-arm64"
 
 func prepareDebian(dir, archive string) error {
 	masters, err := unpackKernel(archive, dir)
@@ -159,15 +164,18 @@ func unpackKernel(archive, dir string) (masters map[string]string, err error) {
 		if h.Typeflag != tar.TypeReg {
 			return nil
 		}
+		if modules, found := strings.CutPrefix(name, "usr/lib/modules/"); found { // trixie
+			name = "lib/modules/" + modules
+		}
 		switch {
 		case strings.HasPrefix(name, accountMasters):
 			data, err := io.ReadAll(content)
 			masters[strings.TrimPrefix(name, accountMasters)] = string(data)
 			return err
-		case strings.HasPrefix(name, "boot/vmlinuz-"):
+		case strings.HasPrefix(name, "boot/vmlinuz-"), strings.HasPrefix(name, "boot/vmlinux-"): // not compressed on riscv64
 			return writeFile(filepath.Join(dir, "Image"), content)
-		case strings.HasPrefix(name, "usr/lib/modules/"):
-			return writeFile(filepath.Join(dir, strings.TrimPrefix(name, "usr/")), content)
+		case strings.HasPrefix(name, "lib/modules/"):
+			return writeFile(filepath.Join(dir, name), content)
 		}
 		return nil
 	})
@@ -175,7 +183,7 @@ func unpackKernel(archive, dir string) (masters map[string]string, err error) {
 		return nil, err
 	}
 	if !exists(filepath.Join(dir, "Image")) {
-		return nil, errors.New("cannot use the Debian packages: they hold no boot/vmlinuz-*")
+		return nil, errors.New("cannot use the Debian packages: they hold no boot/vmlinuz-* and no boot/vmlinux-*")
 	}
 	return masters, nil
 }

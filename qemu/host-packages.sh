@@ -1,7 +1,8 @@
 #!/bin/sh
 # Sees to the programs of the workstation that the demo uses; with the argument
-# "test" also to those of the tests, and with "bench" to those of the benchmark. Installs what
-# is missing when it may, and otherwise says what to type.
+# "test" also to those of the tests, with "test-all" to those of all tests, and with "bench"
+# to those of the benchmark. Installs what is missing when it may, and otherwise says what to
+# type.
 set -eu
 
 # PROGRAM:PACKAGE, as Debian names them. Programs and not packages are looked
@@ -33,7 +34,7 @@ flex:flex
 fdtput:device-tree-compiler
 bc:bc
 "
-if [ "${1:-}" = test ]; then
+if [ "${1:-}" = test ] || [ "${1:-}" = test-all ]; then
 	# The judges of our bytes: what makes each filesystem that init recognizes,
 	# what reads the images that we make, and what shares U-Boot's environment.
 	needed="$needed
@@ -61,7 +62,12 @@ sgdisk:gdisk
 fsck.vfat:dosfstools
 losetup:mount
 man:man-db
+qemu-system-x86_64:qemu-system-x86
+qemu-system-i386:qemu-system-x86
 "
+fi
+if [ "${1:-}" = test-all ]; then
+	needed="$needed qemu-system-riscv64:qemu-system-misc"
 fi
 if [ "${1:-}" = bench ]; then
 	needed="$needed e2fsck:e2fsprogs mkenvimage:u-boot-tools"

@@ -14,13 +14,15 @@ import (
 
 // Machine describes a virtual machine. Only Kernel or Firmware has to be set.
 type Machine struct {
+	Architecture Architecture // the zero value is arm64
+
 	Kernel    string   // the kernel image that QEMU loads
 	Initramfs string   // "" for none
-	Append    []string // words of the kernel command line, besides console=ttyAMA0
+	Append    []string // words of the kernel command line, besides that of the console
 	// Firmware is a program that finds a kernel itself, such as U-Boot. With it
 	// Kernel, Initramfs and Append have no meaning.
 	Firmware string
-	// NoConsole leaves console=ttyAMA0 out of the kernel command line.
+	// NoConsole leaves console= out of the kernel command line.
 	NoConsole bool
 	Drives    []Drive
 	MemoryMiB int // 0 for 512
@@ -57,7 +59,15 @@ type Drive struct {
 	NoFlush bool
 }
 
+// qemuProgram is QEMU for the demo's machine.
 const qemuProgram = "qemu-system-aarch64"
+
+func (m Machine) architecture() Architecture {
+	if m.Architecture.Name == "" {
+		return arm64()
+	}
+	return m.Architecture
+}
 
 // hardware is the machine without what it starts with: what a device tree
 // describes.
@@ -66,8 +76,9 @@ func (m Machine) hardware() []string {
 	if memory == 0 {
 		memory = 512
 	}
+	a := m.architecture()
 	return []string{
-		"-machine", "virt", "-cpu", "cortex-a53", "-accel", "tcg", "-m", strconv.Itoa(memory) + "M", "-smp", strconv.Itoa(max(m.Processors, 1)),
+		"-machine", a.board, "-cpu", a.processor, "-accel", "tcg", "-m", strconv.Itoa(memory) + "M", "-smp", strconv.Itoa(max(m.Processors, 1)),
 		"-nodefaults", "-no-reboot", "-nic", "none",
 	}
 }
@@ -139,7 +150,7 @@ func (d Drive) backend(id string) []string {
 func (m Machine) cmdline() string {
 	words := m.Append
 	if !m.NoConsole {
-		words = append([]string{"console=ttyAMA0"}, words...)
+		words = append([]string{"console=" + m.architecture().Console}, words...)
 	}
 	return strings.Join(words, " ")
 }
@@ -147,11 +158,12 @@ func (m Machine) cmdline() string {
 // Interactive returns the program and its arguments, argv[0] included, for a
 // machine whose console is standard input and output.
 func (m Machine) Interactive() (path string, argv []string, err error) {
-	path, err = program(qemuProgram)
+	name := m.architecture().program
+	path, err = program(name)
 	if err != nil {
 		return "", nil, fmt.Errorf("cannot start a virtual machine: %w", err)
 	}
-	argv = append([]string{qemuProgram}, m.Arguments()...)
+	argv = append([]string{name}, m.Arguments()...)
 	return path, append(argv, "-nographic", "-serial", "mon:stdio"), nil
 }
 
@@ -185,7 +197,7 @@ func (m Machine) start() (_ *VM, err error) {
 	}
 	defer listener.Close()
 
-	vm.cmd, err = command(qemuProgram, append(m.Arguments(), vm.consoleArguments(m.SecondConsole)...)...)
+	vm.cmd, err = command(m.architecture().program, append(m.Arguments(), vm.consoleArguments(m.SecondConsole)...)...)
 	if err != nil {
 		return nil, err
 	}
