@@ -136,6 +136,25 @@ func TestArchitectures(t *testing.T) {
 	}
 }
 
+// What is built for arm runs on the processor of the first Raspberry Pi, for which
+// Debian has no kernel that QEMU starts: QEMU is the kernel here. Init ends at once,
+// since it is not the first process.
+func TestARMv6(t *testing.T) {
+	if testing.Short() {
+		t.Skip("emulates a processor: not with -short")
+	}
+	takesLong(t)
+	tools(t, "qemu-arm")
+	dir := t.TempDir()
+	goRun(t, nil, "run", "./initramfs", "-arch", "arm", "-release-only", "-out", dir)
+	for program, want := range map[string]string{"minosctl": "minosctl VERB", "init": "is the first process of an initramfs"} {
+		output, _ := Tool("qemu-arm", "-cpu", "arm1176", filepath.Join(dir, program), "help")
+		if !strings.Contains(string(output), want) {
+			t.Errorf("%s says %q, want %q in it", program, output, want)
+		}
+	}
+}
+
 // The debug image of each architecture offers its shell, and goes on.
 func TestArchitecturesDebug(t *testing.T) {
 	for _, a := range Architectures() {

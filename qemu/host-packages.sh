@@ -67,7 +67,7 @@ qemu-system-i386:qemu-system-x86
 "
 fi
 if [ "${1:-}" = test-all ]; then
-	needed="$needed qemu-system-riscv64:qemu-system-misc"
+	needed="$needed qemu-system-riscv64:qemu-system-misc qemu-arm:qemu-user"
 fi
 if [ "${1:-}" = bench ]; then
 	needed="$needed e2fsck:e2fsprogs mkenvimage:u-boot-tools"
