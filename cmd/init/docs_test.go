@@ -118,7 +118,7 @@ func TestStoryPointsAtTheCode(t *testing.T) {
 // TestLinksLeadSomewhere follows the links from one page to another.
 func TestLinksLeadSomewhere(t *testing.T) {
 	pages := []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md",
-		"docs/architecture.md", "docs/cmdline.md", "docs/failure.md", "docs/first-boot.md", "docs/layouts/slots.md", "docs/layouts/modules.md", "docs/layouts/image.md", "docs/layouts/tryboot.md"}
+		"docs/architecture.md", "docs/cmdline.md", "docs/failure.md", "docs/first-boot.md", "docs/layouts/slots.md", "docs/layouts/modules.md", "docs/layouts/image.md", "docs/layouts/tryboot.md", "docs/pi-gen.md", "docs/minosctl.md"}
 	link := regexp.MustCompile(`\]\(([^):#]*)(#[^)]*)?\)`)
 	for _, page := range pages {
 		for _, found := range link.FindAllStringSubmatch(readPage(t, page), -1) {

@@ -1,14 +1,10 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
 	"os"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/minos-os/minos-init/pkg/slots"
 	"github.com/minos-os/minos-init/pkg/slots/tryboot"
@@ -16,104 +12,6 @@ import (
 	"github.com/minos-os/minos-init/pkg/sys/systest"
 	"golang.org/x/sys/unix"
 )
-
-const (
-	autobootA = "# of the factory\r\n[all]\ntryboot_a_b=1\nboot_partition=2\npartition_walk=1\n\n[tryboot]\nboot_partition = 3 # B\n"
-	autobootB = "# of the factory\r\n[all]\ntryboot_a_b=1\nboot_partition=3\npartition_walk=1\n\n[tryboot]\nboot_partition = 2 # B\n"
-)
-
-// piDevice is a device whose firmware makes trials. The card is in the recording
-// kernel; what init and the firmware left are files of the workstation.
-type piDevice struct {
-	testDevice
-	kernel    *systest.Kernel
-	disk      *systest.Disk
-	restarted int
-}
-
-// newPi has booted a partition with the flag of a trial, "0" or "1", or with no
-// word of the firmware when partition is 0.
-func newPi(t testing.TB, slot string, partition byte, flag byte) *piDevice {
-	d := &piDevice{testDevice: testDevice{t, t.TempDir()}}
-	for _, dir := range []string{"dev", "run/minos", "run/systemd", "proc/device-tree/chosen/bootloader", "etc"} {
-		if err := os.MkdirAll(d.path(dir), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	d.started(slot, partition, flag)
-	d.disk = &systest.Disk{Name: "vda", Parts: []*systest.Part{
-		{Number: 1, FS: "vfat", Files: []string{"autoboot.txt=" + autobootA}},
-	}}
-	d.power(d.disk)
-	return d
-}
-
-// started is what init and the firmware leave of a boot.
-func (d *piDevice) started(slot string, partition, flag byte) {
-	d.Helper()
-	d.report(slot, "firmware", "")
-	if partition > 0 {
-		d.file("proc/device-tree/chosen/bootloader/partition", string([]byte{0, 0, 0, partition}))
-		d.file("proc/device-tree/chosen/bootloader/tryboot", string([]byte{0, 0, 0, flag}))
-	}
-}
-
-func (d *piDevice) report(slot, source, degraded string) {
-	d.Helper()
-	reasons := "[]"
-	if degraded != "" {
-		reasons = `["` + degraded + `"]`
-	}
-	d.file("run/minos/boot.json", fmt.Sprintf(`{"schema": 1, "version": "1.2", "layout": "tryboot", "disk": "/dev/vda",
-"choice": {"what": "slot", "value": %q, "source": %q, "reason": "r"}, "roles": [{"name": "common", "device": "/dev/vda1"}],
-"degraded": %t, "degraded_reasons": %s}`, slot, source, degraded != "", reasons))
-}
-
-// power starts the recording kernel with the card.
-func (d *piDevice) power(disk *systest.Disk) {
-	d.Helper()
-	d.disk, d.kernel = disk, systest.New("")
-	d.kernel.AddDisk(disk)
-	for fstype, at := range map[string]string{"proc": "/proc", "sysfs": "/sys", "tmpfs": "/run"} {
-		if err := d.kernel.Mount(sys.MountRequest{Source: fstype, Target: at, FSType: fstype}); err != nil {
-			d.Fatal(err)
-		}
-	}
-	if err := d.kernel.Mkdir("/run/minos", 0o755); err != nil {
-		d.Fatal(err)
-	}
-}
-
-// do is minosctl on the device.
-func (d *piDevice) do(args ...string) (status int, said string) {
-	var out bytes.Buffer
-	h := host{root: d.root, lockWait: time.Second, kernel: d.kernel, makeWritable: func(dir string) (func() error, error) {
-		return func() error { return d.kernel.Remount(dir, sys.ReadOnly) }, d.kernel.Remount(dir, 0)
-	}, restart: func() error { d.restarted++; return nil }}
-	status = run(h, append([]string{callName}, args...), &out, &out)
-	return status, out.String()
-}
-
-// common is the card in another machine, with the first partition at /run.
-func (d *piDevice) common() *systest.Kernel {
-	d.Helper()
-	k := systest.New("")
-	k.AddDisk(d.disk)
-	if err := k.Mount(sys.MountRequest{Source: "/dev/vda1", Target: "/run", FSType: "vfat"}); err != nil {
-		d.Fatal(err)
-	}
-	return k
-}
-
-// autoboot is the file on the card now.
-func (d *piDevice) autoboot() string {
-	d.Helper()
-	data, err := d.common().ReadFile("/run/autoboot.txt")
-	if err != nil {
-		d.Fatal(err)
-	}
-	return string(data)
-}
 
 // commits compares a commit's status, what it says and what is on the card with
 // what is expected.
@@ -248,20 +146,6 @@ func TestStatement5_5_13(t *testing.T) {
 	}
 }
 
-// system makes partitions of the device hold something: a FAT and an ext4.
-func (d *piDevice) system(boot, root string) {
-	d.Helper()
-	fat := make([]byte, 1<<20)
-	copy(fat, "\xeb\x58\x90mkfs.fat\x00\x02\x01\x20\x00\x02\x00\x00\x00\x00\xf8")
-	copy(fat[32:], "\x00\x10\x01\x00")
-	copy(fat[36:], "\x2d\x02\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x01\x00\x06\x00")
-	copy(fat[66:], "\x29abcdBOOTFS     FAT32   ")
-	copy(fat[510:], "\x55\xaa")
-	d.file("dev/"+boot, string(fat))
-	d.file("dev/"+root, string(make([]byte, 1<<20)))
-	makeExt4(d, d.path("dev/"+root), "1M")
-}
-
 // A trial of a slot that nobody has filled is refused, and a trial in a trial.
 func TestTryRefuses(t *testing.T) {
 	for _, c := range []struct {
@@ -393,77 +277,6 @@ func TestCommitFails(t *testing.T) {
 		if _, err := os.Stat(d.path("run/minos/tryboot-committed")); err == nil {
 			t.Errorf("%s fails, and it counts as committed", call)
 		}
-	}
-}
-
-func TestTrybootStatus(t *testing.T) {
-	d := newPi(t, "B", 3, 1)
-	status, said := d.do("tryboot", "status")
-	want := "Running       slot B, partition 3\n" +
-		"  on trial    the firmware's flag for a trial was set\n" +
-		"Default       slot A, partition 2\n" +
-		"Trial of      slot B, partition 3, asked for by the flag\n" +
-		"Starts next   slot A, partition 2\n"
-	if said != want || status != statusOK {
-		t.Errorf("status %d:\n%s\nwant\n%s", status, said, want)
-	}
-	d = newPi(t, "A", 2, 0)
-	d.file("run/systemd/reboot-param", "0 tryboot\n")
-	d.file("proc/device-tree/chosen/bootloader/tryboot", "x")
-	_, said = d.do("tryboot", "status", "--json")
-	var st trybootState
-	if err := json.Unmarshal([]byte(said), &st); err != nil {
-		t.Fatalf("%v: %s", err, said)
-	}
-	if st.Running != (trybootPlace{"A", 2}) || st.Next != (trybootPlace{"B", 3}) || st.OnTrial || st.Pending != "0 tryboot" || len(st.Warnings) != 1 {
-		t.Errorf("%+v", st)
-	}
-	if _, said = d.do("tryboot", "status"); !strings.Contains(said, "Starts next   slot B, partition 3, on trial: reboot \"0 tryboot\"\n") {
-		t.Errorf("%s", said)
-	}
-}
-
-// RAUC's words: an update is tried and not started for good, and the slot that a
-// restart returns to is never given up.
-func TestTrybootRAUC(t *testing.T) {
-	d := newPi(t, "A", 2, 0)
-	d.system("vda3", "vda5")
-	ask := func(status int, says string, args ...string) {
-		t.Helper()
-		if got, said := d.do(append([]string{"rauc-backend"}, args...)...); got != status || !strings.Contains(said, says) || says == "" && said != "" {
-			t.Errorf("%q: status %d, %q; want %d, %q", args, got, said, status, says)
-		}
-	}
-	ask(0, "A\n", "get-current")
-	ask(0, "A\n", "get-primary")
-	ask(0, "good\n", "get-state", "A")
-	ask(0, "bad\n", "get-state", "B")
-	ask(0, "", "set-state", "B", "bad") // before it is written to
-	ask(statusRefused, "it is not marked bad", "set-state", "A", "bad")
-	ask(0, "", "set-primary", "B")
-	if got := d.pendingFile(); got != "0 tryboot\n" {
-		t.Errorf("the restart has the argument %q", got)
-	}
-	ask(0, "B\n", "get-primary")
-	ask(0, "good\n", "get-state", "B")
-	ask(0, "", "set-primary", "A")
-	ask(0, "A\n", "get-primary")
-	ask(0, "Slot A is the default already", "set-state", "A", "good")
-	ask(0, "", "set-state", "B", "good") // nothing that the firmware keeps
-	if d.autoboot() != autobootA {
-		t.Fatal("autoboot.txt has changed without a trial")
-	}
-
-	d.started("B", 3, 1)
-	ask(0, "B\n", "get-current")
-	ask(0, "A\n", "get-primary")
-	ask(0, "good\n", "get-state", "B")
-	ask(statusRefused, "it is not marked bad", "set-state", "A", "bad") // no update over the way back
-	ask(0, "Slot B is the default from now on", "set-state", "B", "good")
-	ask(0, "B\n", "get-primary")
-	ask(0, "", "set-state", "A", "bad") // now an update may be written there
-	if d.autoboot() != autobootB {
-		t.Error("the slot that was marked good in its trial is not committed")
 	}
 }
 
