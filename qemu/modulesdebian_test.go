@@ -34,14 +34,14 @@ func TestDebianModules(t *testing.T) {
 		{"systemctl --failed --no-legend --plain", ""},
 		{"findmnt -rno FSTYPE /", "overlay"},
 		{"findmnt -rno SOURCE,FSTYPE " + memoryDir + "/data", "/dev/vda2 ext4"},
-		{"ls " + memoryDir + "/bundles", "00-core.sb +05-motd.sb +10-tip.sb"},
+		{"ls " + memoryDir + "/bundles", `00-core.sb\s+05-motd.sb\s+10-tip.sb`},
 		{"cat /etc/motd.tip", "Put modules of your own into minios/modules."},
 		{`grep -o '"degraded": [a-z]*' /run/minos/boot.json`, `"degraded": false`},
 		{"dmesg -t --level=emerg,alert,crit,err,warn | grep -i -e '^minos' -e overlay -e ext4 -e squashfs", ""},
 	}
 	for _, boot := range [][]said{
 		{{"echo kept >/root/file && cat /root/file", "kept"}},
-		{{"cat /root/file", "kept"}, {"ls " + memoryDir + "/data/minios/changes", "1 +session.json"}},
+		{{"cat /root/file", "kept"}, {"ls " + memoryDir + "/data/minios/changes", `1\s+session.json`}},
 	} {
 		r := bootModulesDebian(t, disk, append(common, boot...))
 		shows(t, r.Console, "minos: OK layout=modules session=1 root=", " upper=keep took=")
@@ -54,7 +54,7 @@ func TestDebianModules(t *testing.T) {
 func bootModulesDebian(t *testing.T, disk string, commands []said) Result {
 	t.Helper()
 	r := boot(t, Case{
-		Image: disk, Append: []string{"minos.layout=modules", "perchdir=resume", "panic=-1"}, Within: loginDeadline, Change: keep,
+		Image: disk, Append: []string{"minos.layout=modules", "perchdir=resume", "panic=-1", "systemd.default_device_timeout_sec=900"}, Within: loginDeadline, Change: keep,
 		Drive: func(t *testing.T, vm *VM) {
 			term := login(t, vm)
 			for _, c := range commands {
