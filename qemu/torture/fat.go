@@ -89,6 +89,19 @@ func judgeFiles(before, after, now map[string]string, writing []string, started 
 	return isFine
 }
 
+// repairFAT has fsck.vfat repair a FAT until it finds nothing, and returns its
+// last status: 0, or 1 when there still are errors that it corrects. A directory
+// whose cluster is free is cut off in the first run, and removed in the second;
+// between the two mcopy takes it for the root directory, in itself.
+func repairFAT(part string) (code int, output string, err error) {
+	for range 3 {
+		if code, output, err = statusAndOutput("fsck.vfat", "-a", part); err != nil || code != 1 {
+			break
+		}
+	}
+	return code, output, err
+}
+
 // fatOf repairs a copy of a FAT partition and reads its files.
 func fatOf(disk string, r qemu.Range) (files map[string]string, v verdict, err error) {
 	dir, err := os.MkdirTemp(filepath.Dir(disk), "fat-")
@@ -100,11 +113,11 @@ func fatOf(disk string, r qemu.Range) (files map[string]string, v verdict, err e
 	if err := errors.Join(r.Extract(part, disk), os.Mkdir(tree, 0o755)); err != nil {
 		return nil, v, err
 	}
-	code, output, err := statusAndOutput("fsck.vfat", "-a", part)
+	code, output, err := repairFAT(part)
 	if err != nil {
 		return nil, v, err
 	}
-	if code > 1 { // 1: errors corrected
+	if code > 1 {
 		return nil, judged(lost, "fsck.vfat -a cannot repair the boot partition:\n%s", output), nil
 	}
 	// -m keeps nothing that matters here; -n asks nothing; ::* are all names.

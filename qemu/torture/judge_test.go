@@ -126,6 +126,33 @@ func TestFATOf(t *testing.T) {
 	}
 }
 
+// A directory is cut off between the FAT and its own name when the power goes
+// while it is removed.
+func TestFATOfAHalfRemovedDirectory(t *testing.T) {
+	tools(t, "mkfs.vfat", "fsck.vfat", "mcopy")
+	r := qemu.Range{Name: "boot", Size: 33 << 20}
+	disk := filepath.Join(t.TempDir(), "disk")
+	content := qemu.FAT{Label: "boot", Files: []qemu.File{qemu.Dir("config"), qemu.Text("a.txt", "one")}}
+	if err := content.Make(disk, r.Size); err != nil {
+		t.Fatal(err)
+	}
+	// Behind the root directory's cluster, 2, comes that of the directory. The
+	// first FAT lies behind the 32 reserved sectors that mkfs.vfat makes.
+	const entry = 32*512 + 3*4
+	file, err := os.OpenFile(disk, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := file.WriteAt(make([]byte, 4), entry); err != nil {
+		t.Fatal(err)
+	}
+	got, v, err := fatOf(disk, r)
+	if want := map[string]string{"a.txt": "one"}; err != nil || v.Class != fine || !maps.Equal(got, want) {
+		t.Errorf("the files are %q, %v, %v; want %q", got, v, err, want)
+	}
+}
+
 func TestJudgeFiles(t *testing.T) {
 	before := map[string]string{"kernel": "k1", "other": "o", "third": "1"}
 	after := map[string]string{"kernel": "k2", "other": "o", "third": "2", "new": "n"}
