@@ -69,6 +69,12 @@ func (t *intake) take(jobs []job) {
 		}
 		t.removed++
 	}
+	t.letGo(held)
+}
+
+// letGo makes it durable that the names of these files are gone, and closes
+// them.
+func (t *intake) letGo(held []io.Closer) {
 	if len(held) == 0 {
 		return
 	}
@@ -231,15 +237,22 @@ func (t *intake) rename(j job) error {
 }
 
 // removeEmptied removes directories of the card from which everything was
-// taken, those below first.
+// taken, those below first. They stay open as the files did: a directory whose
+// cluster is free could share it with the next file that is written.
 func (t *intake) removeEmptied() {
+	var held []io.Closer
 	slices.SortFunc(t.emptied, func(a, b string) int { return len(b) - len(a) })
 	for _, dir := range t.emptied {
 		if t.openCard() == nil {
 			// Best effort: what could not be taken over is still in it.
-			_ = t.k.Remove(path.Join(t.Card.At, dir))
+			name := path.Join(t.Card.At, dir)
+			if open, err := t.k.OpenReader(name); err == nil {
+				held = append(held, open)
+			}
+			_ = t.k.Remove(name)
 		}
 	}
+	t.letGo(held)
 	t.emptied = nil
 }
 

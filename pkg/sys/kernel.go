@@ -76,7 +76,7 @@ type Files interface {
 	WriteFile(path string, data []byte, perm fs.FileMode) error
 	// OpenReader opens a file to be read in pieces, from the medium as far as
 	// the kernel allows it: what memory holds of the file and is written out
-	// already is given up first.
+	// already is given up first. A directory is opened to be held, and not read.
 	OpenReader(path string) (io.ReadCloser, error)
 	// CreateFile makes or truncates a file to be written in pieces. Its mode is
 	// perm then, whatever it was. It does not sync it.

@@ -10,8 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OpenReader implements sys.Files. What is read is what the file holds now.
+// OpenReader implements sys.Files. What is read is what the file holds now; a
+// directory can be opened, and not read.
 func (k *Kernel) OpenReader(name string) (io.ReadCloser, error) {
+	if info, err := k.Lstat(name); err == nil && info.Mode.IsDir() {
+		return io.NopCloser(bytes.NewReader(nil)), nil
+	}
 	data, err := k.ReadFile(name)
 	if err != nil {
 		return nil, err
