@@ -1,6 +1,8 @@
 package qemu
 
 import (
+	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -82,6 +84,10 @@ func TestDebianKeepsItsIdentity(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	wanted := ""
+	if os.Getenv("MINOS_TEST_ALL") != "" {
+		wanted = cutInAFirstBoot(t, image)
+	}
 	session := func(slot string, use func(Terminal)) {
 		r := boot(t, Case{
 			Image: image, Change: keep, Append: append(sessionWords(), "rauc.slot="+slot), Within: loginDeadline,
@@ -122,6 +128,9 @@ func TestDebianKeepsItsIdentity(t *testing.T) {
 	session("A", func(term Terminal) {
 		term.says("journalctl -b -o cat | grep -c -e '^Detected first boot' -e '^Initializing machine ID from credential'", "2")
 		id, _ = term.Run("cat /etc/machine-id")
+		if wanted != "" && id != wanted {
+			t.Errorf("the machine-id is %q after a cut in the first boot, and was %q", id, wanted)
+		}
 		keys = served(term)
 	})
 	session("B", func(term Terminal) {
@@ -131,4 +140,44 @@ func TestDebianKeepsItsIdentity(t *testing.T) {
 			t.Errorf("sshd serves other keys than slot A did:\n%s\n%s", again, keys)
 		}
 	})
+}
+
+// cutInAFirstBoot takes the power away from a first boot once systemd has said
+// that it is one, long before it is complete, and returns the machine-id that is
+// on /data then.
+func cutInAFirstBoot(t *testing.T, image string) string {
+	t.Helper()
+	m := Machine{
+		Kernel: machines(t).debian.Image, Initramfs: initramfs(t, releaseImage), Append: append(sessionWords(), "rauc.slot=A"),
+		Drives: []Drive{{File: image, Keep: true}},
+	}
+	vm := start(t, m)
+	if err := vm.Expect("systemd[1]: Detected first boot.", loginDeadline); err != nil {
+		t.Fatal(err)
+	}
+	if err := vm.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	// A copy is looked at: to recover the journal is the next boot's business.
+	cut := filepath.Join(t.TempDir(), "cut.img")
+	if err := CopyImage(cut, image); err != nil {
+		t.Fatal(err)
+	}
+	at := fmt.Sprintf("%s?offset=%d", cut, dataOf(debianDisk(machines(t).debian, false)).Start)
+	_, _ = Tool("e2fsck", "-p", at) // replays the journal; what is read is judged
+	read := func(file string) string {
+		out, err := Tool("debugfs", "-R", "cat config/system/"+file, at)
+		if err != nil {
+			t.Fatalf("debugfs: %v, %s", err, out)
+		}
+		return string(out)
+	}
+	if done := read("first-boot-complete"); !strings.Contains(done, "File not found") {
+		t.Errorf("the first boot is noted as complete when the power goes: %q", done)
+	}
+	id := regexp.MustCompile("(?m)^[0-9a-f]{32}$").FindString(read("machine-id"))
+	if id == "" {
+		t.Errorf("there is no machine-id on /data when the power goes: %q", read("machine-id"))
+	}
+	return id
 }
