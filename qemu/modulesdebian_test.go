@@ -3,7 +3,6 @@ package qemu
 import (
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 )
@@ -58,10 +57,7 @@ func bootModulesDebian(t *testing.T, disk string, commands []said) Result {
 		Drive: func(t *testing.T, vm *VM) {
 			term := login(t, vm)
 			for _, c := range commands {
-				got, _ := term.RunWithin(c.command, loginDeadline)
-				if !regexp.MustCompile("(?s)^" + c.want + "$").MatchString(got) {
-					t.Errorf("%s\nsays %q\nwant %s", c.command, got, c.want)
-				}
+				term.saysWithin(c.command, c.want, loginDeadline)
 			}
 			if err := vm.Send("poweroff\n"); err != nil {
 				t.Fatal(err)

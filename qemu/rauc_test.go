@@ -117,7 +117,13 @@ func (c *DebianCard) holds(variables ...string) {
 // says fails unless a command's output, all of it, matches a regular expression.
 func (term Terminal) says(command, want string) {
 	term.t.Helper()
-	got, _ := term.Run(command)
+	term.saysWithin(command, want, commandDeadline)
+}
+
+// saysWithin is says for a command that takes longer.
+func (term Terminal) saysWithin(command, want string, within time.Duration) {
+	term.t.Helper()
+	got, _ := term.RunWithin(command, within)
 	if !regexp.MustCompile("(?s)^" + want + "$").MatchString(got) {
 		term.t.Errorf("%s\nsays %q\nwant %s", command, got, want)
 	}

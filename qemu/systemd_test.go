@@ -154,9 +154,6 @@ func checkDebian(t *testing.T, term Terminal) {
 		{"grep -o '\"degraded\": [a-z]*' /run/minos/boot.json", `"degraded": false`},
 		{"dmesg -t --level=emerg,alert,crit,err,warn | grep -i -e '^minos' -e overlay -e ext4 -e fat-fs | grep -v '^minos: this machine has an identity from now on'", ""},
 	} {
-		got, _ := term.Run(c.command)
-		if !regexp.MustCompile("(?s)^" + c.want + "$").MatchString(got) {
-			t.Errorf("%s\nsays %q\nwant %s", c.command, got, c.want)
-		}
+		term.says(c.command, c.want)
 	}
 }

@@ -54,7 +54,7 @@ func (c *call) trybootOf(run running) (trybootFacts, *common, error) {
 		Firmware: tryboot.ReadFirmware(func(name string) ([]byte, error) {
 			return os.ReadFile(c.host.path(filepath.Join(tryboot.DeviceTree, name)))
 		}),
-		Mapping: mappingOf(conf.TryParts), Request: conf.Tryboot,
+		Mapping: tryboot.MappingOf(conf.TryParts), Request: conf.Tryboot,
 		Running: run.Slot, Named: run.Boot.Choice.Source == "kn86.slot=", Degraded: degraded(run),
 	}
 	_, err := os.Lstat(c.host.path(committedFile))
@@ -84,10 +84,6 @@ func (h host) config() config.Config {
 	file, _ := os.ReadFile(h.path(confFile)) // need not be there
 	cmdline, _ := os.ReadFile(h.path(cmdlineFile))
 	return config.Parse(file, cmdline)
-}
-
-func mappingOf(p config.TrybootParts) tryboot.Mapping {
-	return tryboot.Mapping{Common: p.Common, A: tryboot.Parts{Boot: p.BootA, Root: p.RootA}, B: tryboot.Parts{Boot: p.BootB, Root: p.RootB}, Shared: p.Shared}
 }
 
 // withTryboot does something with the facts of the running boot, while nobody

@@ -15,13 +15,9 @@ const (
 	TrybootSelector TrybootRequest = "selector" // reboot "3", for a board whose flag has no effect
 )
 
-// TrybootParts are the numbers of the partitions of the layout tryboot.
-type TrybootParts struct {
-	Common       int // has autoboot.txt
-	BootA, BootB int // what the firmware starts
-	RootA, RootB int
-	Shared       int // /home/shared
-}
+// TrybootParts are the numbers of the partitions of the layout tryboot, in the
+// order of minos.tryboot-parts=. Which is which says tryboot.MappingOf.
+type TrybootParts [6]int
 
 func setTrybootRequest(c *Config, _ string, w Word) error {
 	return choose(&c.Tryboot, w, TrybootFlag, TrybootSelector)
@@ -40,10 +36,10 @@ func setTrybootParts(c *Config, _ string, w Word) error {
 		}
 		n = append(n, int(number))
 	}
-	if len(n) != 6 {
+	if len(n) != len(c.TryParts) {
 		return unexpected(w, "six different numbers of partitions, for example 1,2,3,5,6,7")
 	}
-	c.TryParts = TrybootParts{Common: n[0], BootA: n[1], BootB: n[2], RootA: n[3], RootB: n[4], Shared: n[5]}
+	c.TryParts = TrybootParts(n)
 	return nil
 }
 

@@ -43,7 +43,7 @@ func trybootName(what string, slot slots.Slot) string { return what + "-" + slot
 // prepareTryboot finds the partitions, and which of the two systems the firmware
 // has started, and says how its root is put together.
 func prepareTryboot(m Machine) (Root, error) {
-	t := &trybootCard{Machine: m, mapping: mappingOf(m.Config.TryParts), firmware: tryboot.ReadFirmware(func(name string) ([]byte, error) {
+	t := &trybootCard{Machine: m, mapping: tryboot.MappingOf(m.Config.TryParts), firmware: tryboot.ReadFirmware(func(name string) ([]byte, error) {
 		return m.Kernel.ReadFile(path.Join(tryboot.DeviceTree, name))
 	})}
 	found, err := search(m, trybootRoles(t.mapping), block.Request{Final: true})
@@ -83,11 +83,6 @@ func prepareTryboot(m Machine) (Root, error) {
 	}
 	root.rejectStaleRoot(m.Config.Root)
 	return root, nil
-}
-
-func mappingOf(p config.TrybootParts) tryboot.Mapping {
-	return tryboot.Mapping{Common: p.Common, Shared: p.Shared,
-		A: tryboot.Parts{Boot: p.BootA, Root: p.RootA}, B: tryboot.Parts{Boot: p.BootB, Root: p.RootB}}
 }
 
 // trybootSlot are the partitions of the other slot, which nobody looks at while

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -390,31 +389,5 @@ func TestSetModified(t *testing.T) {
 	}
 	if err := k.SetModified(dir+"/none", date); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("of nothing: %v", err)
-	}
-}
-
-// The timers of the other threads are late, and those of the caller are not.
-func TestRelaxTimers(t *testing.T) {
-	runtime.LockOSThread() // and not given back: the thread ends with the test
-	slack := func(thread string) string {
-		text, err := os.ReadFile("/proc/" + thread + "/timerslack_ns")
-		if err != nil {
-			return err.Error() // it has ended
-		}
-		return strings.TrimSpace(string(text))
-	}
-	own := strconv.Itoa(unix.Gettid())
-	before := slack(own)
-	Linux{}.RelaxTimers(123 * time.Microsecond)
-	threads, err := os.ReadDir("/proc/self/task")
-	must(t, err)
-	relaxed := 0
-	for _, thread := range threads {
-		if slack(thread.Name()) == "123000" {
-			relaxed++
-		}
-	}
-	if slack(own) != before || relaxed == 0 {
-		t.Errorf("of %d threads %d are relaxed, and the caller has %s after %s", len(threads), relaxed, slack(own), before)
 	}
 }

@@ -16,6 +16,13 @@ type Parts struct {
 	Root int // the root filesystem
 }
 
+// MappingOf is the mapping of partitions in the order of minos.tryboot-parts=:
+// the common one, the boot partitions of A and B, their root filesystems, and
+// the shared one.
+func MappingOf(n [6]int) Mapping {
+	return Mapping{Common: n[0], A: Parts{Boot: n[1], Root: n[3]}, B: Parts{Boot: n[2], Root: n[4]}, Shared: n[5]}
+}
+
 // Of are the partitions of a slot.
 func (m Mapping) Of(slot slots.Slot) Parts {
 	if slot == slots.B {
