@@ -32,7 +32,7 @@ func build(o options, stdout io.Writer) error {
 	}
 	defer os.RemoveAll(tmp)
 
-	c := compiler{arch: o.arch, root: root, tmp: tmp, initPackage: o.initPackage, toolPackage: o.toolPackage, version: gitVersion(root)}
+	c := compiler{arch: o.arch, root: root, tmp: tmp, initPackage: o.initPackage, toolPackage: o.toolPackage, version: gitVersion(root), notes: stdout}
 	var outputs []output
 	if o.release {
 		made, err := c.releaseImage(conf, modules)
@@ -83,6 +83,11 @@ func (c compiler) releaseImage(conf []byte, modules selection) ([]output, error)
 	program, err := c.buildProgram(c.initPackage)
 	if err != nil {
 		return nil, err
+	}
+	if small, err := withoutLines(program); err == nil {
+		program = small
+	} else {
+		fmt.Fprintf(c.notes, "cannot leave out init's line numbers, ignoring: %v\n", err)
 	}
 	tool, err := c.buildProgram(c.toolPackage)
 	if err != nil {

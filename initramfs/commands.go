@@ -64,7 +64,6 @@ func (c compiler) buildCommands() ([]cpio.Record, error) {
 		// Without goshsmall the shell has a line editor that asks the terminal
 		// for its colours, and a serial line never answers.
 		"-tags=minosdebug,goshsmall", "-go-extra-args=-buildvcs=false",
-		"-go-extra-args=-gcflags=" + compilerFlags,
 		"-go-extra-args=-ldflags=" + linkerFlags + " -X " + initPath + ".version=" + c.version,
 		c.initPackage,
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +19,7 @@ type compiler struct {
 	initPackage string // seen from root
 	toolPackage string // likewise, of minosctl
 	version     string
+	notes       io.Writer // for what the builder can do without
 }
 
 // moduleRoot is the directory of this Go module's go.mod.
@@ -48,17 +50,12 @@ func gitVersion(root string) string {
 // differs from one machine to the next.
 const linkerFlags = "-s -w -buildid="
 
-// compilerFlags keep the compiler from inlining within Go's own runtime, where
-// that makes the image a twentieth larger and a boot a fortieth faster
-// (docs/speed.md).
-const compilerFlags = "runtime=-l"
-
 // buildProgram compiles a program that runs without anything else: init, or
 // the tool of the device.
 func (c compiler) buildProgram(pkg string) ([]byte, error) {
 	name := filepath.Join(c.tmp, "program")
 	command := exec.Command("go", "build", "-o", name, "-trimpath", "-buildvcs=false",
-		"-gcflags="+compilerFlags, "-ldflags="+linkerFlags+" -X main.version="+c.version, pkg)
+		"-ldflags="+linkerFlags+" -X main.version="+c.version, pkg)
 	command.Dir = c.root
 	command.Env = c.targetEnv()
 	if _, err := outputOf(command); err != nil {
