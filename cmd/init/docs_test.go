@@ -35,6 +35,7 @@ var neverShown = map[string]string{
 	"autoboot.txt names no boot_partition in [tryboot] that holds for a trial":                   "minosctl commits a trial, init only reads",
 	"autoboot.txt names the same boot_partition in [all] and [tryboot]":                          "minosctl commits a trial, init only reads",
 	"autoboot.txt has a boot_partition at the end of a line that is too long for another number": "minosctl commits a trial, init only reads",
+	"%s is not understood: %w":                                                                   "minosctl reads profile.json, init does not",
 	"make %s descriptor %d: %w":                                                                  "there may be no console, and then nobody to tell",
 }
 

@@ -32,11 +32,13 @@ var mayImport = map[string][]string{
 	"pkg/kmod":           {"pkg/sys"},
 	"pkg/mount":          {"pkg/sys"},
 	"pkg/adopt":          {"pkg/block", "pkg/mount", "pkg/sys"},
-	"pkg/modset":         {"pkg/mount", "pkg/sys"},
+	"pkg/jsondoc":        {},
+	"pkg/modset":         {"pkg/jsondoc", "pkg/mount", "pkg/sys"},
+	"pkg/profiles":       {"pkg/jsondoc"},
 	"pkg/firstboot":      {"pkg/block", "pkg/mount", "pkg/sys"},
-	"pkg/layout":         {"pkg/adopt", "pkg/block", "pkg/config", "pkg/firstboot", "pkg/modset", "pkg/mount", "pkg/report", "pkg/slots", "pkg/slots/tryboot", "pkg/slots/ubootenv", "pkg/sys"},
+	"pkg/layout":         {"pkg/adopt", "pkg/block", "pkg/config", "pkg/firstboot", "pkg/modset", "pkg/mount", "pkg/profiles", "pkg/report", "pkg/slots", "pkg/slots/tryboot", "pkg/slots/ubootenv", "pkg/sys"},
 	"cmd/init":           {"pkg/block", "pkg/config", "pkg/firstboot", "pkg/kmod", "pkg/layout", "pkg/mount", "pkg/report", "pkg/slots/ubootenv", "pkg/sys"},
-	"cmd/minosctl":       {"pkg/block", "pkg/config", "pkg/firstboot", "pkg/mount", "pkg/report", "pkg/slots", "pkg/slots/tryboot", "pkg/slots/ubootenv", "pkg/sys"},
+	"cmd/minosctl":       {"pkg/block", "pkg/config", "pkg/firstboot", "pkg/mount", "pkg/profiles", "pkg/report", "pkg/slots", "pkg/slots/tryboot", "pkg/slots/ubootenv", "pkg/sys"},
 	// The builder reads the keys and writes the index that init reads: each
 	// has one home.
 	"initramfs": {"pkg/config", "pkg/kmod"},

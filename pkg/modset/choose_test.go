@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/minos-os/minos-init/pkg/jsondoc"
 	"github.com/minos-os/minos-init/pkg/sys/systest"
 )
 
@@ -67,7 +68,7 @@ func TestRecordKeepsWhatItDoesNotKnow(t *testing.T) {
 		`{"x": [1, {"y": "]"}], "default": null, "sessions": {"3": {"size": 4000, "state": "clean"}, "4": 5}}`: `{"x":[1, {"y": "]"}],"default":"3","sessions":{"3":{"size":4000,"state":"dirty","mode":"native","version":"5.0","edition":"a \"b\"","union":"overlayfs"},"4":5},"running":"3"}`,
 		`{"sessions": [], "default": 7}`: `{"sessions":{"3":{"mode":"native","version":"5.0","edition":"a \"b\"","union":"overlayfs","state":"dirty"}},"default":"3","running":"3"}`,
 	} {
-		v, err := parseJSON(before)
+		v, err := jsondoc.Parse(before)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +114,7 @@ func FuzzSessionJSON(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		v, err := parseJSON(text)
+		v, err := jsondoc.Parse(text)
 		if err != nil {
 			return
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/minos-os/minos-init/pkg/jsondoc"
 	"github.com/minos-os/minos-init/pkg/sys"
 )
 
@@ -39,13 +40,13 @@ func readMetadata(k sys.Kernel, dir string) (name string, m metadata, err error)
 		if name == confFile {
 			return name, newConf(data), nil
 		}
-		document, err := parseJSON(string(data))
+		document, err := jsondoc.Parse(string(data))
 		if err != nil {
 			return name, nil, fmt.Errorf("%s is not understood, and stays as it is: %w", jsonFile, err)
 		}
 		return name, &jsonMetadata{document}, nil
 	}
-	return jsonFile, &jsonMetadata{&value{object: true}}, nil
+	return jsonFile, &jsonMetadata{jsondoc.Object()}, nil
 }
 
 // ReadStore looks at a store. One that is not there has no sessions.
@@ -116,39 +117,29 @@ func (s *Session) take(key, text string) {
 }
 
 // jsonMetadata is session.json.
-type jsonMetadata struct{ document *value }
+type jsonMetadata struct{ document *jsondoc.Value }
 
 func (j *jsonMetadata) read(s *Store) {
-	s.noteDefault(j.document.get("default").text())
-	sessions := j.document.get("sessions")
-	if sessions == nil {
-		return
-	}
-	for _, m := range sessions.members {
-		s.note(m.key, func(session *Session) {
-			for _, field := range m.val.members {
-				session.take(field.key, field.val.text())
-			}
+	s.noteDefault(j.document.Get("default").Text())
+	j.document.Get("sessions").Each(func(number string, fields *jsondoc.Value) {
+		s.note(number, func(session *Session) {
+			fields.Each(func(key string, val *jsondoc.Value) { session.take(key, val.Text()) })
 		})
-	}
+	})
 }
 
 func (j *jsonMetadata) record(number string, session Session) {
-	j.document.set("default", textValue(number))
-	j.document.set("running", textValue(number))
-	entry := j.document.child("sessions").child(number)
+	j.document.Set("default", jsondoc.String(number))
+	j.document.Set("running", jsondoc.String(number))
+	entry := j.document.Child("sessions").Child(number)
 	for _, f := range session.fields() {
 		if f.value != "" {
-			entry.set(f.key, textValue(f.value))
+			entry.Set(f.key, jsondoc.String(f.value))
 		}
 	}
 }
 
-func (j *jsonMetadata) bytes() []byte {
-	var b strings.Builder
-	j.document.write(&b, "")
-	return []byte(b.String() + "\n")
-}
+func (j *jsonMetadata) bytes() []byte { return j.document.Bytes() }
 
 // confMetadata is session.conf, line by line. Lines that nobody here knows stay.
 type confMetadata struct{ lines []string }

@@ -1,4 +1,6 @@
-package modset
+// Package jsondoc reads and changes a JSON document that others write too: what
+// it is not told of stays as it is. Init does not link encoding/json.
+package jsondoc
 
 import (
 	"errors"
@@ -7,10 +9,10 @@ import (
 	"unicode/utf8"
 )
 
-// value is a value of a JSON document (RFC 8259). Of objects the members are
-// known, in their order; all else is kept as it was written. Init does not link
-// encoding/json.
-type value struct {
+// Value is a value of a JSON document (RFC 8259). Of objects the members are
+// known, in their order; all else is kept as it was written. A nil Value is one
+// that is not there.
+type Value struct {
 	raw     string // unless it is an object
 	members []member
 	object  bool
@@ -18,7 +20,7 @@ type value struct {
 
 type member struct {
 	key string
-	val *value
+	val *Value
 }
 
 var errJSON = errors.New("it is no JSON")
@@ -29,8 +31,8 @@ const (
 	maxNesting = 32
 )
 
-// parseJSON reads a document that is one object.
-func parseJSON(text string) (*value, error) {
+// Parse reads a document that is one object, of at most 1 MiB.
+func Parse(text string) (*Value, error) {
 	if len(text) > maxJSON {
 		return nil, errors.New("it is too long")
 	}
@@ -47,7 +49,7 @@ func parseJSON(text string) (*value, error) {
 func trim(text string) string { return strings.TrimLeft(text, " \t\r\n") }
 
 // parseValue reads the value at the start of text.
-func parseValue(text string, levels int) (v *value, rest string, err error) {
+func parseValue(text string, levels int) (v *Value, rest string, err error) {
 	if text == "" || levels == 0 {
 		return nil, "", errJSON
 	}
@@ -58,14 +60,14 @@ func parseValue(text string, levels int) (v *value, rest string, err error) {
 		return parseList(text, levels)
 	case '"':
 		_, rest, err = parseText(text)
-		return &value{raw: text[:len(text)-len(rest)]}, rest, err
+		return &Value{raw: text[:len(text)-len(rest)]}, rest, err
 	}
 	end := strings.IndexAny(text+" ", ",]} \t\r\n")
 	word := text[:end]
 	if word != "null" && word != "true" && word != "false" && !isJSONNumber(word) {
 		return nil, "", errJSON
 	}
-	return &value{raw: word}, text[end:], nil
+	return &Value{raw: word}, text[end:], nil
 }
 
 // isJSONNumber tells a number from other text: a sign, digits without a zero
@@ -97,8 +99,8 @@ func isJSONNumber(word string) bool {
 	return word == ""
 }
 
-func parseObject(text string, levels int) (v *value, rest string, err error) {
-	v = &value{object: true}
+func parseObject(text string, levels int) (v *Value, rest string, err error) {
+	v = &Value{object: true}
 	rest = trim(text[1:])
 	for !strings.HasPrefix(rest, "}") {
 		if len(v.members) > 0 {
@@ -111,7 +113,8 @@ func parseObject(text string, levels int) (v *value, rest string, err error) {
 		if m.key, rest, err = parseText(rest); err != nil {
 			return nil, "", err
 		}
-		if rest = trim(rest); !strings.HasPrefix(rest, ":") || v.get(m.key) != nil {
+		m.key = string([]rune(m.key)) // as it is written, or two keys could become one
+		if rest = trim(rest); !strings.HasPrefix(rest, ":") || v.Get(m.key) != nil {
 			return nil, "", errJSON
 		}
 		if m.val, rest, err = parseValue(trim(rest[1:]), levels-1); err != nil {
@@ -122,7 +125,7 @@ func parseObject(text string, levels int) (v *value, rest string, err error) {
 	return v, rest[1:], nil
 }
 
-func parseList(text string, levels int) (v *value, rest string, err error) {
+func parseList(text string, levels int) (v *Value, rest string, err error) {
 	rest = trim(text[1:])
 	for first := true; !strings.HasPrefix(rest, "]"); first = false {
 		if !first {
@@ -137,7 +140,7 @@ func parseList(text string, levels int) (v *value, rest string, err error) {
 		rest = trim(rest)
 	}
 	rest = rest[1:]
-	return &value{raw: text[:len(text)-len(rest)]}, rest, nil
+	return &Value{raw: text[:len(text)-len(rest)]}, rest, nil
 }
 
 // parseText reads the string at the start of text.
@@ -186,8 +189,25 @@ func unescape(text string) (char rune, n int) {
 	return rune(code), length
 }
 
-// get is the member with this key; nil when there is none.
-func (v *value) get(key string) *value {
+// Object is an object without members.
+func Object() *Value { return &Value{object: true} }
+
+// String is a string, which is UTF-8 but for what is replaced.
+func String(s string) *Value { return &Value{raw: quote(s)} }
+
+// Each shows the members of an object in their order; of anything else there are
+// none.
+func (v *Value) Each(show func(key string, val *Value)) {
+	if v == nil {
+		return
+	}
+	for _, m := range v.members {
+		show(m.key, m.val)
+	}
+}
+
+// Get is the member with this key; nil when there is none.
+func (v *Value) Get(key string) *Value {
 	if v == nil {
 		return nil
 	}
@@ -199,8 +219,8 @@ func (v *value) get(key string) *value {
 	return nil
 }
 
-// text is a string, or a number as it was written; "" of anything else.
-func (v *value) text() string {
+// Text is a string, or a number as it was written; "" of anything else.
+func (v *Value) Text() string {
 	switch {
 	case v == nil || v.object || v.raw == "null" || v.raw == "true" || v.raw == "false":
 		return ""
@@ -211,9 +231,9 @@ func (v *value) text() string {
 	return v.raw
 }
 
-// set gives a member a value, in its place or at the end.
-func (v *value) set(key string, val *value) *value {
-	if old := v.get(key); old != nil {
+// Set gives a member a value, in its place or at the end.
+func (v *Value) Set(key string, val *Value) *Value {
+	if old := v.Get(key); old != nil {
 		*old = *val
 		return old
 	}
@@ -221,17 +241,22 @@ func (v *value) set(key string, val *value) *value {
 	return val
 }
 
-// child is the member with this key as an object; it is made when there is none.
-func (v *value) child(key string) *value {
-	if c := v.get(key); c != nil && c.object {
+// Child is the member with this key as an object; it is made when there is none.
+func (v *Value) Child(key string) *Value {
+	if c := v.Get(key); c != nil && c.object {
 		return c
 	}
-	return v.set(key, &value{object: true})
+	return v.Set(key, &Value{object: true})
 }
 
-func textValue(s string) *value { return &value{raw: quote(s)} }
+// Bytes is the document, its members each on a line.
+func (v *Value) Bytes() []byte {
+	var b strings.Builder
+	v.write(&b, "")
+	return []byte(b.String() + "\n")
+}
 
-// quote writes a string, which is UTF-8 but for what is replaced.
+// quote writes a string as JSON has it.
 func quote(s string) string {
 	const digits = "0123456789abcdef"
 	var b strings.Builder
@@ -254,7 +279,7 @@ func quote(s string) string {
 }
 
 // write adds the value to a document, its members each on a line.
-func (v *value) write(b *strings.Builder, indent string) {
+func (v *Value) write(b *strings.Builder, indent string) {
 	if !v.object {
 		b.WriteString(v.raw)
 		return
