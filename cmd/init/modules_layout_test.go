@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/minos-os/minos-init/pkg/mount"
+	"github.com/minos-os/minos-init/pkg/sys"
 	"github.com/minos-os/minos-init/pkg/sys/systest"
 	"golang.org/x/sys/unix"
 )
@@ -18,13 +19,19 @@ import (
 func moduleScenarios() []scenario {
 	broken := append(aSet(), "minios/20-broken.sb=no squashfs")
 	return []scenario{
-		{name: "modules", cmdline: onModules, disk: stickWith(aSet()...), ends: toInit},                                              // 3.6.5, 3.6.9
-		{name: "modules-new-session", cmdline: onModules + " perchdir=resume", disk: stickWith(aSet()...), ends: toInit},             // 3.6.12
-		{name: "modules-resumed", cmdline: onModules + " perch", disk: stickWith(aSet(sessions("2", 2)...)...), ends: toInit},        // 3.6.12
-		{name: "modules-nothing-to-resume", cmdline: onModules + " perch", disk: stickWith(aSet()...), ends: toInit},                 // 3.6.13
-		{name: "modules-broken", cmdline: onModules, disk: stickWith(broken...), ends: toInit},                                       // 3.2
-		{name: "modules-iso", cmdline: onModules + " from=/m.iso", disk: stickWith("m.iso=" + systest.ISO(aSet()...)), ends: toInit}, // 3.6.3
-		{name: "modules-none", cmdline: onModules, disk: stickWith("readme=x"), ends: "reboot"},                                      // 3.6.1
+		{name: "modules", cmdline: onModules, disk: stickWith(aSet()...), ends: toInit},                                                                       // 3.6.5, 3.6.9
+		{name: "modules-new-session", cmdline: onModules + " perchdir=resume", disk: stickWith(aSet()...), ends: toInit},                                      // 3.6.12
+		{name: "modules-resumed", cmdline: onModules + " perch", disk: stickWith(aSet(sessions("2", 2)...)...), ends: toInit},                                 // 3.6.12
+		{name: "modules-nothing-to-resume", cmdline: onModules + " perch", disk: stickWith(aSet()...), ends: toInit},                                          // 3.6.13
+		{name: "modules-broken", cmdline: onModules, disk: stickWith(broken...), ends: toInit},                                                                // 3.2
+		{name: "modules-iso", cmdline: onModules + " from=/m.iso", disk: stickWith("m.iso=" + systest.ISO(aSet()...)), ends: toInit},                          // 3.6.3
+		{name: "modules-none", cmdline: onModules, disk: stickWith("readme=x"), ends: "reboot"},                                                               // 3.6.1
+		{name: "modules-image-made", cmdline: onModules + " perchdir=resume", disk: onFAT(stickWith(aSetWithTools()...)), ends: toInit},                       // 3.6.15, 3.6.16
+		{name: "modules-image-grown", cmdline: onModules + " perch perchsize=700", disk: stickWith(aSetWithTools(imageSession(500, "")...)...), ends: toInit}, // 3.6.16
+		{name: "modules-image-damaged", cmdline: onModules + " perch", disk: stickWith(aSetWithTools(imageSession(500, "")...)...), ends: toInit, // 3.6.17
+			break_: func(k *systest.Kernel) {
+				k.Answer("e2fsck", sys.Exit{Status: 4, Output: "UNEXPECTED INCONSISTENCY; RUN fsck MANUALLY."})
+			}},
 		{name: "modules-session-refused", cmdline: onModules + " perchdir=new", disk: stickWith(aSet()...), ends: toInit, // 3.6.15
 			break_: func(k *systest.Kernel) { k.FailTimes("mount overlay overlay /sysroot", 1, unix.EIO) }},
 	}

@@ -33,7 +33,7 @@ var mayImport = map[string][]string{
 	"pkg/mount":          {"pkg/sys"},
 	"pkg/adopt":          {"pkg/block", "pkg/mount", "pkg/sys"},
 	"pkg/jsondoc":        {},
-	"pkg/modset":         {"pkg/jsondoc", "pkg/mount", "pkg/sys"},
+	"pkg/modset":         {"pkg/firstboot", "pkg/jsondoc", "pkg/mount", "pkg/sys"},
 	"pkg/profiles":       {"pkg/jsondoc"},
 	"pkg/firstboot":      {"pkg/block", "pkg/mount", "pkg/sys"},
 	"pkg/layout":         {"pkg/adopt", "pkg/block", "pkg/config", "pkg/firstboot", "pkg/modset", "pkg/mount", "pkg/profiles", "pkg/report", "pkg/slots", "pkg/slots/tryboot", "pkg/slots/ubootenv", "pkg/sys"},

@@ -65,9 +65,9 @@ func Keys() []Key {
 		{"bext", "ENDING", "sb", "of the layout modules: how the names of modules end", leaveToLayout},
 		{"perch", "none, or DEVICE:PATH", "not given", "of the layout modules: what is written is kept, in the default session", leaveToLayout},
 		{"perchdir", "resume, new, NUMBER, /PATH, /dev/NAME/PATH, /dev/disk/by-label/LABEL/PATH, label:LABEL/PATH", "not given", "of the layout modules: the session, or where the sessions are", leaveToLayout},
-		{"perchmode", "native", "native", "of the layout modules: how a session keeps what is written", leaveToLayout},
-		{"perchsize", "SIZE", "not given", "of the layout modules: asks for the default session, as perch does", leaveToLayout},
-		{"perchreserve", "SIZE", "not given", "of the layout modules: asks for the default session, as perch does", leaveToLayout},
+		{"perchmode", "native, raw", "native, and raw on a FAT", "of the layout modules: how a session keeps what is written", leaveToLayout},
+		{"perchsize", "SIZE", "4000, as far as there is room", "of the layout modules: the size of a session in an image, in MiB or with a unit", leaveToLayout},
+		{"perchreserve", "SIZE", "256", "of the layout modules: what an image leaves free, in MiB or with a unit", leaveToLayout},
 		{"rd.break", "none, or a stage of dracut", "not given", "dracut's word for minos.break=", setDracutBreak},
 	}
 }

@@ -63,7 +63,7 @@ func runMke2fs(t *testing.T, size int64) sys.SparseFile {
 	if err := (sys.Linux{}).MakeSparse(file, FirstSize(size)); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("mke2fs", makeArguments(size, "data", file)...)
+	cmd := exec.Command("mke2fs", Ext4Arguments(size, "data", file)...)
 	cmd.Env = append(os.Environ(), makeEnviron...)
 	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
 		t.Fatalf("mke2fs: %v, %s", err, out)
@@ -125,7 +125,7 @@ func TestCopyIsWhatMke2fsMakes(t *testing.T) {
 	needs(t, "mke2fs")
 	const size = 200 * mib
 	arguments := func(file string) []string {
-		text := strings.Join(makeArguments(size, "data", file), "\n")
+		text := strings.Join(Ext4Arguments(size, "data", file), "\n")
 		return append([]string{"-U", uuid}, strings.Split(strings.Replace(text, "nodiscard", "nodiscard,hash_seed="+uuid, 1), "\n")...)
 	}
 	run := func(file string, environ ...string) {

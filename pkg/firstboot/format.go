@@ -121,7 +121,7 @@ func (f Format) format(env mount.Env) (written, size int64, err error) {
 	if err := env.Kernel.MakeSparse(image, FirstSize(size)); err != nil {
 		return 0, 0, err
 	}
-	exit, err := room.Run(env, formatTime, makeArguments(size, f.Label, room.Seen("ext4"))...)
+	exit, err := room.Run(env, formatTime, Ext4Arguments(size, f.Label, room.Seen("ext4"))...)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -152,9 +152,10 @@ var makeEnviron = []string{"UNIX_IO_NOZEROOUT=1"}
 var features = []string{"none", "has_journal", "ext_attr", "resize_inode", "dir_index", "filetype", "extent", "64bit",
 	"flex_bg", "sparse_super", "large_file", "huge_file", "dir_nlink", "extra_isize", "metadata_csum"}
 
-// makeArguments are those of mke2fs(8) for a filesystem, in a file, that is to
-// have size bytes in the end. docs/first-boot.md says why each of them is so.
-func makeArguments(size int64, label, file string) []string {
+// Ext4Arguments are those of mke2fs(8) for a filesystem, in a file or on a
+// device, that is to have size bytes in the end. docs/first-boot.md says why each
+// of them is so.
+func Ext4Arguments(size int64, label, file string) []string {
 	return []string{"-q", "-F", "-t", "ext4", "-L", label, "-b", "4096", "-I", "256", "-m", "1",
 		"-i", strconv.FormatInt(inodeRatio(size), 10), "-J", "size=" + strconv.FormatInt(journalSize(size)/mib, 10),
 		"-O", strings.Join(features, ","), "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard", file}

@@ -4,6 +4,7 @@ package jsondoc
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -239,6 +240,11 @@ func (v *Value) Set(key string, val *Value) *Value {
 	}
 	v.members = append(v.members, member{key, val})
 	return val
+}
+
+// Remove takes a member away.
+func (v *Value) Remove(key string) {
+	v.members = slices.DeleteFunc(v.members, func(m member) bool { return m.key == key })
 }
 
 // Child is the member with this key as an object; it is made when there is none.

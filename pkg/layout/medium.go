@@ -267,7 +267,7 @@ func (d *medium) mount(words setWords) error {
 func (d *medium) hasStore(words setWords) bool {
 	wish := words.wish
 	return wish.Wanted() && isOn(wish.Store, d.device, d.super) && (wish.Store.Path != "" || !words.from.ISO()) &&
-		modset.NativeOn(d.super.Type) == ""
+		modset.NoStoreOn(d.super.Type) == ""
 }
 
 // open finds the directory of the set on what is mounted.

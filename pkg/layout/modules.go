@@ -129,7 +129,7 @@ func (d *medium) prepare(words setWords) (Root, error) {
 	}
 	root.Steps = append(store.steps, mount.Step{Name: mediumRole, Title: "mount the medium", Do: d.held()})
 	lowers := root.addModules(d.set, stack)
-	root.addSession(store, choice, now, lowers, d.machine.Config.UpperSize)
+	root.addSession(store, choice, words.wish, now, lowers, d.machine.Config.UpperSize)
 	return root, nil
 }
 

@@ -2,7 +2,6 @@ package layout
 
 import (
 	"fmt"
-	"path"
 
 	"github.com/minos-os/minos-init/pkg/config"
 	"github.com/minos-os/minos-init/pkg/modset"
@@ -16,7 +15,7 @@ const lostSession = "what is written is lost at power-off"
 // addSession adds the steps that lay what can be written over the modules: the
 // session, or memory. A session counts as one only when the system was seen to
 // write to it; then the store is told. size is that of an upper in memory.
-func (r *Root) addSession(store sessionStore, choice modset.Choice, now modset.Release, lowers []string, size string) {
+func (r *Root) addSession(store sessionStore, choice modset.Choice, wish modset.Wish, now modset.Release, lowers []string, size string) {
 	upper := mount.Upper{Dir: changesAt, Names: [2]string{modset.UpperName, modset.WorkName}}
 	r.StandIn = mount.Overlay{Target: newRoot, Lowers: lowers, Upper: upper, Distrust: true}
 	inMemory := []mount.Action{mount.Tmpfs(changesAt, size), upper, r.StandIn}
@@ -35,14 +34,16 @@ func (r *Root) addSession(store sessionStore, choice modset.Choice, now modset.R
 		return
 	}
 	r.Upper = string(config.Keep)
-	open := modset.Open{Store: store.dir, Number: choice.Number, Create: choice.Create}
-	session.Do = []mount.Action{open, mount.Bind{From: path.Join(store.dir, choice.Number), To: changesAt}}
+	if choice.Mode != modset.Native {
+		session.After = root.After // its tools are in the modules
+	}
+	session.Do = store.opened(choice, wish, lowers)
 	none := sessionReport(modset.Choice{Reason: "session " + choice.Number + " cannot be used", Rejected: choice.Rejected}, true)
 	r.Choices[session.Name], r.Choices[root.Name] = none, none
 	root.Do = []mount.Action{r.Overlay}
 	r.Steps = append(r.Steps, session, root, mount.Step{
 		Name: "session-record", Title: "record session " + choice.Number, Needs: []string{session.Name, root.Name},
-		Do:        []mount.Action{modset.Record{Store: store.dir, Number: choice.Number, Session: modset.NewSession(choice, now)}},
+		Do:        []mount.Action{store.record(choice, now)},
 		Tolerated: true, Loss: "the next boot does not know of this session",
 	})
 }

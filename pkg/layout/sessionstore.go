@@ -18,6 +18,7 @@ import (
 type sessionStore struct {
 	kernel sys.Kernel
 	dir    string // "": there is none
+	fsType string // of its filesystem
 	why    error  // why there is none, though one is wanted
 	// Of a medium of its own:
 	roles []report.Role
@@ -32,14 +33,14 @@ const storeRole = "sessions"
 
 // openStore finds the sessions: in the set, or where perchdir= says.
 func (d *medium) openStore(words setWords) (s sessionStore) {
-	s.kernel = d.machine.Kernel
+	s.kernel, s.fsType = d.machine.Kernel, d.super.Type
 	wish := words.wish
 	switch {
 	case !wish.Wanted():
 	case !isOn(wish.Store, d.device, d.super):
 		s.why = s.mount(d, wish.Store)
-	case modset.NativeOn(d.super.Type) != "":
-		s.why = errors.New(modset.NativeOn(d.super.Type))
+	case modset.NoStoreOn(d.super.Type) != "":
+		s.why = errors.New(modset.NoStoreOn(d.super.Type))
 	case wish.Store.Path == "" && words.from.ISO():
 		s.why = errors.New("the medium is an .iso, which cannot be written to")
 	case !d.writable:
@@ -81,8 +82,8 @@ func (s *sessionStore) mount(d *medium, place modset.Place) error {
 	switch {
 	case !ok:
 		return fmt.Errorf("%s holds no filesystem that is known", device.Path())
-	case modset.NativeOn(super.Type) != "":
-		return errors.New(modset.NativeOn(super.Type))
+	case modset.NoStoreOn(super.Type) != "":
+		return errors.New(modset.NoStoreOn(super.Type))
 	}
 	at := t.mount(device, storeAt, 0, false)
 	if err := at.Apply(m.env()); err != nil {
@@ -90,6 +91,7 @@ func (s *sessionStore) mount(d *medium, place modset.Place) error {
 	}
 	s.steps = []mount.Step{{Name: storeRole, Title: "mount the medium of the sessions", Do: []mount.Action{mount.Held{Target: storeAt}}}}
 	s.roles = []report.Role{{Name: storeRole, Device: device.Path(), FSType: super.Type, FoundBy: "name", MountedAt: storeAt, State: "ok"}}
+	s.fsType = super.Type
 	s.dir, err = storeDir(s.kernel, storeAt, place.Path)
 	return err
 }
@@ -111,6 +113,34 @@ func storeDir(k sys.Kernel, at, dir string) (string, error) {
 	return path.Join(at, where), err
 }
 
+// opened is what opens a session: a directory is shown where the upper is to be,
+// an image is mounted there, with tools of the system that the modules are.
+func (s sessionStore) opened(choice modset.Choice, wish modset.Wish, lowers []string) []mount.Action {
+	if choice.Mode == modset.Native {
+		open := modset.Open{Store: s.dir, Number: choice.Number, Create: choice.Create}
+		return []mount.Action{open, mount.Bind{From: path.Join(s.dir, choice.Number), To: changesAt}}
+	}
+	stack := mount.Stack{Dirs: lowers, Target: staging + "/stack"}
+	return []mount.Action{stack, s.image(choice, wish, mount.Toolbox{Root: stack.Target, Name: "the set"}), mount.Drop{Target: stack.Target}}
+}
+
+// image is what opens a session in an image.
+func (s sessionStore) image(choice modset.Choice, wish modset.Wish, tools mount.Toolbox) modset.OpenImage {
+	return modset.OpenImage{
+		Store: s.dir, FSType: s.fsType, Number: choice.Number, Create: choice.Create, Clean: choice.Clean,
+		Size: wish.Size, Reserve: wish.Reserve, Target: changesAt, Tools: tools,
+	}
+}
+
+// record is what makes the store know of a session.
+func (s sessionStore) record(choice modset.Choice, now modset.Release) modset.Record {
+	r := modset.Record{Store: s.dir, Number: choice.Number, Session: modset.NewSession(choice, now)}
+	if choice.Mode != modset.Native {
+		r.Image = s.image(choice, modset.Wish{}, mount.Toolbox{}).File()
+	}
+	return r
+}
+
 // choose decides which session it is.
 func (s sessionStore) choose(wish modset.Wish, now modset.Release) modset.Choice {
 	var store modset.Store
@@ -120,5 +150,6 @@ func (s sessionStore) choose(wish modset.Wish, now modset.Release) modset.Choice
 	if s.why != nil {
 		store.Unreadable = s.why
 	}
+	store.NoNative = modset.NoNativeOn(s.fsType)
 	return modset.Choose(wish, store, now)
 }

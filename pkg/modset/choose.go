@@ -16,6 +16,8 @@ type Release struct{ Version, Edition string }
 type Session struct {
 	Mode  Mode
 	Union string // "overlayfs"
+	// Clean tells that it was closed when the machine went down.
+	Clean bool
 	Release
 }
 
@@ -28,6 +30,8 @@ type Store struct {
 	Default  string
 	Sessions map[string]Session // by number
 	Dirs     []string           // the numbers of which there is a directory
+	// NoNative is why its filesystem cannot have native sessions; "" when it can.
+	NoNative string
 	// Unreadable is why its sessions are not known; nil when they are.
 	Unreadable error
 }
@@ -36,6 +40,8 @@ type Store struct {
 type Choice struct {
 	Number string // "": none, and what is written stays in memory
 	Create bool
+	Mode   Mode
+	Clean  bool // the session was closed when the machine went down
 	Reason string
 	// Degraded says that a session was wanted, and there is none.
 	Degraded bool
@@ -48,6 +54,9 @@ type Rejected struct{ Number, Reason string }
 // Choose decides which session a boot gets. Nothing here is ever written over:
 // a session that does not fit stays as it is.
 func Choose(w Wish, s Store, now Release) Choice {
+	if w.Mode == Native && s.NoNative != "" {
+		w.Mode = Raw // which takes its place there
+	}
 	switch {
 	case w.Selector == NoSession:
 		return Choice{Reason: "no word asks for a session, what is written stays in memory"}
@@ -56,7 +65,7 @@ func Choose(w Wish, s Store, now Release) Choice {
 	case s.Unreadable != nil:
 		return inMemory(s.Unreadable.Error())
 	case w.Selector == New:
-		return s.create("perchdir=new asks for a new session")
+		return s.create("perchdir=new asks for a new session", w.Mode)
 	case w.Selector == Default || w.Selector == Resume:
 		return s.byDefault(w, now)
 	}
@@ -67,10 +76,20 @@ func Choose(w Wish, s Store, now Release) Choice {
 		c.Rejected = append(c.Rejected, Rejected{number, "there is no such session"})
 		return c
 	}
-	if why := s.Sessions[number].unusable(); why != "" {
+	return s.open(number, "perchdir= names it")
+}
+
+// open uses a session that is there, if it can be used.
+func (s Store) open(number, reason string) Choice {
+	session := s.Sessions[number]
+	why := session.unusable()
+	if why == "" && session.mode() == Native && s.NoNative != "" {
+		why = s.NoNative
+	}
+	if why != "" {
 		return inMemory(fmt.Sprintf("session %s: %s", number, why))
 	}
-	return Choice{Number: number, Reason: "perchdir= names it"}
+	return Choice{Number: number, Mode: session.mode(), Clean: session.Clean, Reason: reason}
 }
 
 // byDefault resumes the default session where that fits.
@@ -82,23 +101,27 @@ func (s Store) byDefault(w Wish, now Release) Choice {
 		if w.Selector == Default {
 			return inMemory("there is no session to resume, and perch alone makes none")
 		}
-		return s.create("there is no session to resume")
-	case why == "" && session.unusable() != "":
-		return inMemory(fmt.Sprintf("session %s: %s", s.Default, session.unusable()))
+		return s.create("there is no session to resume", w.Mode)
 	case why == "":
-		return Choice{Number: s.Default, Reason: "it is the default session"}
+		return s.open(s.Default, "it is the default session")
 	}
 	c := inMemory(fmt.Sprintf("session %s %s, and perch alone makes no new one", s.Default, why))
 	if w.Selector == Resume {
-		c = s.create(fmt.Sprintf("session %s %s", s.Default, why))
+		c = s.create(fmt.Sprintf("session %s %s", s.Default, why), w.Mode)
 	}
 	c.Rejected = append(c.Rejected, Rejected{s.Default, "it " + why})
 	return c
 }
 
-// create makes a session, whose number no other has had as far as the store
-// knows.
-func (s Store) create(reason string) Choice {
+// create makes a session of a mode, "" for the usual one. Its number no other has
+// had as far as the store knows.
+func (s Store) create(reason string, mode Mode) Choice {
+	if mode == "" {
+		mode = Native
+		if s.NoNative != "" {
+			mode, reason = Raw, reason+", in an image: "+s.NoNative
+		}
+	}
 	numbers := slices.Clone(s.Dirs)
 	for number := range s.Sessions {
 		numbers = append(numbers, number)
@@ -107,7 +130,7 @@ func (s Store) create(reason string) Choice {
 	if number == "" {
 		return inMemory("there is no number left for a new session")
 	}
-	return Choice{Number: number, Create: true, Reason: reason}
+	return Choice{Number: number, Create: true, Mode: mode, Reason: reason}
 }
 
 func inMemory(reason string) Choice {
@@ -117,7 +140,7 @@ func inMemory(reason string) Choice {
 // mode is how the session keeps what is written. What nobody knows is a
 // directory.
 func (s Session) mode() Mode {
-	if _, other := otherModes[s.Mode]; other {
+	if _, other := otherModes[s.Mode]; other || s.Mode == Raw {
 		return s.Mode
 	}
 	return Native

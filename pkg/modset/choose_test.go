@@ -41,6 +41,12 @@ func TestChoose(t *testing.T) {
 		{"resume, edition", Wish{Selector: Resume}, with("2", func(s *Session) { s.Edition = "ultra" }), "13", true, "session 2 is of the edition ultra, and this is standard"},
 		{"resume, union", Wish{Selector: Resume}, with("2", func(s *Session) { s.Union = "aufs" }), "13", true, "aufs"},
 		{"resume, another mode", Wish{Selector: Resume, Mode: Native}, with("2", func(s *Session) { s.Mode = "raw" }), "13", true, "session 2 has the mode raw, and native is wanted"},
+		{"resume, an image", Wish{Selector: Resume}, with("2", func(s *Session) { s.Mode = Raw }), "2", false, "it is the default session"},
+		{"resume, on a FAT", Wish{Selector: Resume, Mode: Native}, onFAT(with("2", nil)), "13", true, "session 2 has the mode native, and raw is wanted"},
+		{"perch, on a FAT", Wish{Selector: Default}, onFAT(with("2", nil)), "", false, "session 2: vfat keeps no owners"},
+		{"number, on a FAT", Wish{Selector: "1"}, onFAT(with("2", nil)), "", false, "session 1: vfat keeps no owners"},
+		{"new, on a FAT", Wish{Selector: New}, onFAT(with("2", nil)), "13", true, "perchdir=new asks for a new session, in an image: vfat keeps no owners"},
+		{"resume native, an image on a FAT", Wish{Selector: Resume, Mode: Native}, onFAT(with("2", func(s *Session) { s.Mode = Raw })), "2", false, "it is the default session"},
 		{"resume, a mode that is not there", Wish{Selector: Resume}, with("2", func(s *Session) { s.Mode = "dynfilefs" }), "", false, "session 2: dynfilefs needs a program that is not in the image"},
 		{"resume, an unknown mode", Wish{Selector: Resume}, with("2", func(s *Session) { s.Mode = "x" }), "2", false, "it is the default session"},
 		{"resume, of before", Wish{Selector: Resume}, with("2", func(s *Session) { *s = Session{} }), "2", false, "it is the default session"},
@@ -61,6 +67,12 @@ func TestChoose(t *testing.T) {
 	}
 }
 
+// onFAT is a store on a FAT.
+func onFAT(s Store) Store {
+	s.NoNative = NoNativeOn("vfat")
+	return s
+}
+
 func TestRecordKeepsWhatItDoesNotKnow(t *testing.T) {
 	session := Session{Mode: Native, Union: ourUnion, Release: Release{"5.0", "a \"b\""}}
 	for before, want := range map[string]string{
@@ -73,7 +85,7 @@ func TestRecordKeepsWhatItDoesNotKnow(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := &jsonMetadata{v}
-		m.record("3", session)
+		m.record("3", append(session.fields(), field{"state", dirty}))
 		var got, wanted any
 		if err := json.Unmarshal(m.bytes(), &got); err != nil {
 			t.Fatalf("%v: %s", err, m.bytes())
@@ -129,7 +141,7 @@ func FuzzSessionJSON(f *testing.F) {
 		s.Sessions = map[string]Session{}
 		(&jsonMetadata{v}).read(&s)
 		checkNumbers(t, s)
-		(&jsonMetadata{v}).record("3", Session{Mode: Native})
+		(&jsonMetadata{v}).record("3", Session{Mode: Native}.fields())
 		if json.Unmarshal((&jsonMetadata{v}).bytes(), &after) != nil {
 			t.Errorf("%q: what is recorded is no JSON", text)
 		}
@@ -144,10 +156,10 @@ func FuzzSessionConf(f *testing.F) {
 		newConf([]byte(text)).read(&s)
 		checkNumbers(t, s)
 		c := newConf([]byte(text))
-		c.record("3", Session{Mode: Native})
+		c.record("3", Session{Mode: Native}.fields())
 		once := string(c.bytes())
 		c = newConf([]byte(once))
-		c.record("3", Session{Mode: Native})
+		c.record("3", Session{Mode: Native}.fields())
 		again := Store{Sessions: map[string]Session{}}
 		c.read(&again)
 		if string(c.bytes()) != once || again.Default != "3" || again.Sessions["3"].Mode != Native {

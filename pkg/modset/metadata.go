@@ -22,7 +22,9 @@ const (
 // metadata is one of these files.
 type metadata interface {
 	read(s *Store)
-	record(number string, session Session)
+	record(number string, fields []field)
+	// close marks a session as one that was closed, and none as running.
+	close(number string)
 	bytes() []byte
 }
 
@@ -93,15 +95,19 @@ func (s *Store) noteDefault(number string) {
 	}
 }
 
+// field is one thing that a record says of a session; "" says nothing.
+type field struct{ key, value string }
+
 // fields are what a record says of a session, in the order of MiniOS.
-func (s Session) fields() []struct{ key, value string } {
-	return []struct{ key, value string }{
-		{"mode", string(s.Mode)}, {"version", s.Version}, {"edition", s.Edition}, {"union", s.Union}, {"state", dirty},
-	}
+func (s Session) fields() []field {
+	return []field{{"mode", string(s.Mode)}, {"version", s.Version}, {"edition", s.Edition}, {"union", s.Union}}
 }
 
-// dirty is the state of a session that is in use, or was when the power went.
-const dirty = "dirty"
+// The states of a session.
+const (
+	dirty = "dirty" // it is in use, or was when the power went
+	clean = "clean" // it was closed when the machine went down
+)
 
 func (s *Session) take(key, text string) {
 	switch key {
@@ -113,6 +119,8 @@ func (s *Session) take(key, text string) {
 		s.Edition = text
 	case "union":
 		s.Union = text
+	case "state":
+		s.Clean = text == clean
 	}
 }
 
@@ -128,15 +136,20 @@ func (j *jsonMetadata) read(s *Store) {
 	})
 }
 
-func (j *jsonMetadata) record(number string, session Session) {
+func (j *jsonMetadata) record(number string, fields []field) {
 	j.document.Set("default", jsondoc.String(number))
 	j.document.Set("running", jsondoc.String(number))
 	entry := j.document.Child("sessions").Child(number)
-	for _, f := range session.fields() {
+	for _, f := range fields {
 		if f.value != "" {
 			entry.Set(f.key, jsondoc.String(f.value))
 		}
 	}
+}
+
+func (j *jsonMetadata) close(number string) {
+	j.document.Remove("running")
+	j.document.Child("sessions").Child(number).Set("state", jsondoc.String(clean))
 }
 
 func (j *jsonMetadata) bytes() []byte { return j.document.Bytes() }
@@ -168,21 +181,32 @@ func confField(key string) (field, number string, ok bool) {
 	return field, number, ok && of && strings.HasSuffix(key, "]")
 }
 
-func (c *confMetadata) record(number string, session Session) {
+func (c *confMetadata) record(number string, fields []field) {
 	c.set("default", number)
 	c.set("running", number)
-	for _, f := range session.fields() {
+	for _, f := range fields {
 		if f.value != "" {
 			c.set("session_"+f.key+"["+number+"]", f.value)
 		}
 	}
 }
 
+func (c *confMetadata) close(number string) {
+	c.lines = slices.DeleteFunc(c.lines, func(line string) bool { return confKey(line) == "running" })
+	c.set("session_state["+number+"]", clean)
+}
+
+// confKey is the key of a line.
+func confKey(line string) string {
+	key, _, _ := strings.Cut(strings.TrimSpace(line), "=")
+	return key
+}
+
 // set gives a key a value, in its place or at the end.
 func (c *confMetadata) set(key, text string) {
 	line := key + "=" + text + "\n"
 	for i, old := range c.lines {
-		if k, _, _ := strings.Cut(strings.TrimSpace(old), "="); k == key {
+		if confKey(old) == key {
 			c.lines[i] = line
 			return
 		}

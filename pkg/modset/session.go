@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/minos-os/minos-init/pkg/mount"
@@ -25,13 +26,20 @@ type Open struct {
 	Create bool
 }
 
-// NativeOn says why a filesystem cannot have native sessions; "" when it can.
-func NativeOn(fstype string) string {
+// NoStoreOn says why a filesystem cannot have sessions; "" when it can.
+func NoStoreOn(fstype string) string {
 	switch fstype {
-	case "vfat", "exfat", "ntfs":
-		return fstype + " keeps no owners and no links, so a session of the mode native cannot be on it"
 	case "iso9660", "squashfs", "erofs":
 		return fstype + " cannot be written to"
+	}
+	return ""
+}
+
+// NoNativeOn says why a filesystem cannot have native sessions; "" when it can.
+func NoNativeOn(fstype string) string {
+	switch fstype {
+	case "vfat", "exfat", "ntfs", "ntfs3":
+		return fstype + " keeps no owners and no links, so a session of the mode native cannot be on it"
 	}
 	return ""
 }
@@ -136,6 +144,7 @@ type Record struct {
 	Store   string
 	Number  string
 	Session Session // what is recorded; an empty field leaves what was there
+	Image   string  // the file of the session, whose size is recorded; "": it has none
 }
 
 // NewSession is what is recorded of a session of this boot.
@@ -143,7 +152,7 @@ func NewSession(c Choice, now Release) Session {
 	if !c.Create {
 		return Session{}
 	}
-	return Session{Mode: Native, Union: ourUnion, Release: now}
+	return Session{Mode: c.Mode, Union: ourUnion, Release: now}
 }
 
 // Apply implements mount.Action. A cut leaves the old metadata, or the new.
@@ -154,12 +163,24 @@ func (r Record) Apply(env mount.Env) error {
 		return err
 	}
 	before := string(m.bytes())
-	m.record(r.Number, r.Session)
+	m.record(r.Number, append(r.Session.fields(), field{"state", dirty}, r.size(k)))
 	data := m.bytes()
 	if string(data) == before {
 		return nil // a boot that changes nothing writes nothing
 	}
 	return mount.ReplaceFile(k, path.Join(r.Store, name), data, 0o644)
+}
+
+// size is the field with the size of an image in MiB.
+func (r Record) size(k sys.Kernel) (f field) {
+	if r.Image == "" {
+		return f
+	}
+	// It was opened a moment ago; without its size the record has to do.
+	if info, err := k.Lstat(r.Image); err == nil {
+		f = field{"size", strconv.FormatInt(info.Size/mib, 10)}
+	}
+	return f
 }
 
 // Undo implements mount.Action.

@@ -22,6 +22,8 @@ type Wish struct {
 	Selector Selector
 	Store    Place // of the sessions; the zero value: in the set itself
 	Mode     Mode  // asked for; "": none was
+	Size     int64 // of a session in an image, in MiB; 0: nothing was asked for
+	Reserve  int64 // what a new image, or one that grows, leaves free, in MiB
 	// Refused is why the wish is not followed, and what is written stays in
 	// memory; "": it is followed.
 	Refused string
@@ -33,12 +35,14 @@ func (w Wish) Wanted() bool { return w.Selector != NoSession && w.Refused == "" 
 // Mode is how a session keeps what is written.
 type Mode string
 
-// Native is the mode of a session that is a directory.
-const Native Mode = "native"
+// The modes of a session.
+const (
+	Native Mode = "native" // it is a directory
+	Raw    Mode = "raw"    // it is an ext4 in a file
+)
 
 // otherModes are those of MiniOS that are not there, and why.
 var otherModes = map[Mode]string{
-	"raw":       "a session in an image is not there yet",
 	"luks":      "an encrypted session is not there yet, and none that is not encrypted takes its place",
 	"dynfilefs": "dynfilefs needs a program that is not in the image",
 	"squashfs":  "a session that is packed into a squashfs is not taken over",
@@ -80,11 +84,26 @@ func ParseWish(last func(key string) (value string, ok bool)) (w Wish, warnings 
 		w.Mode = Mode(mode)
 		if why, other := otherModes[w.Mode]; other {
 			w.Refused = why
-		} else if w.Mode != Native {
+		} else if w.Mode != Native && w.Mode != Raw {
 			warnings = append(warnings, fmt.Sprintf("expected native, raw, dynfilefs, luks or squashfs, ignoring: perchmode=%s", mode))
 			w.Mode = Native
 		}
 	}
+	w.Reserve = defaultReserve
+	size := func(word string, most int64, to *int64) {
+		text, ok := last(word)
+		if !ok {
+			return
+		}
+		n, err := parseSize(text, most)
+		if err != nil {
+			warnings = append(warnings, fmt.Sprintf("%v, ignoring: %s=%s", err, word, text))
+			return
+		}
+		*to = n
+	}
+	size(wordSize, mostSize, &w.Size)
+	size(wordReserve, mostReserve, &w.Reserve)
 	return w, warnings
 }
 

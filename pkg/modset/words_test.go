@@ -75,8 +75,8 @@ func TestParseWish(t *testing.T) {
 		"perch":                            {Selector: Default},
 		"perch=none perchdir=new":          {},
 		"perchdir=new perch=none":          {},
-		"perchsize=4000":                   {Selector: Default},
-		"perchreserve=1":                   {Selector: Default},
+		"perchsize=4000":                   {Selector: Default, Size: 4000},
+		"perchreserve=1":                   {Selector: Default, Reserve: 1},
 		"perchmode=native":                 {Selector: Default, Mode: Native},
 		"perchdir=resume":                  {Selector: Resume},
 		"perch perchdir=new":               {Selector: New},
@@ -92,8 +92,17 @@ func TestParseWish(t *testing.T) {
 		"perchdir=ask":                     {Selector: Default, Refused: "asking for the session is not there yet"},
 		"perchdir=askdisk:x":               {Selector: Default, Refused: "asking for the session is not there yet"},
 		"perch=askdisk":                    {Selector: Default, Refused: "asking for the disk is not there yet"},
-		"perchdir=new perchmode=raw":       {Selector: New, Mode: "raw", Refused: "a session in an image is not there yet"},
+		"perchdir=new perchmode=raw":       {Selector: New, Mode: Raw},
+		"perchmode=dynfilefs":              {Selector: Default, Mode: "dynfilefs", Refused: "dynfilefs needs a program that is not in the image"},
+		"perchsize=2GB perchreserve=1":     {Selector: Default, Size: 2000, Reserve: 1},
+		"perchsize=0 perchreserve=0":       {Selector: Default, Reserve: -1},
 	} {
+		switch {
+		case want.Reserve < 0:
+			want.Reserve = 0
+		case want.Reserve == 0 && !strings.Contains(line, "none"):
+			want.Reserve = 256
+		}
 		if got, warnings := ParseWish(lastOf(line)); got != want || warnings != nil {
 			t.Errorf("%q: %+v, %q, want %+v", line, got, warnings, want)
 		}
@@ -108,6 +117,8 @@ func TestParseWish(t *testing.T) {
 		"perchdir=label:":    "ignoring: perchdir=label:",
 		"perchmode=Native":   "expected native, raw, dynfilefs, luks or squashfs, ignoring: perchmode=Native",
 		"perchdir=/dev/a/..": "ignoring: perchdir=/dev/a/..",
+		"perchsize=4x":       "expected a size of at most 1000000 MiB, as 4000, 4000M or 4G, ignoring: perchsize=4x",
+		"perchreserve=4097":  "expected a size of at most 4096 MiB",
 	} {
 		got, warnings := ParseWish(lastOf(line))
 		if got.Selector != Default || got.Store != (Place{}) || len(warnings) != 1 || !strings.Contains(warnings[0], want) {
@@ -132,6 +143,48 @@ func TestNext(t *testing.T) {
 	for want, numbers := range map[string][]string{"1": nil, "11": {"1", "2", "9", "10"}, "100": {"99"}, "200": {"199", "2"}, "": {"999999999"}} {
 		if got := next(numbers); got != want {
 			t.Errorf("behind %q comes %q, want %q", numbers, got, want)
+		}
+	}
+}
+
+func TestParseSize(t *testing.T) {
+	for text, want := range map[string]int64{"0": 0, "4000": 4000, "12M": 12, "12mb": 12, "4G": 4000, "4GB": 4000, "1T": 1000000, "1tb": 1000000, "1000000": 1000000} {
+		if got, err := parseSize(text, mostSize); err != nil || got != want {
+			t.Errorf("%q: %d, %v, want %d", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "M", "4K", "4MM", "4BG", "4.5G", "-4", "+4", "1000001", "2T", "99999999999999999999", "4 G"} {
+		if got, err := parseSize(text, mostSize); err == nil {
+			t.Errorf("%q: %d, want an error", text, got)
+		}
+	}
+}
+
+// Layouts 3.6, statement 16: what an image gets.
+func TestStatement3_6_16_ImageSize(t *testing.T) {
+	for _, c := range []struct {
+		name                      string
+		asked, reserve, room, had int64
+		fstype                    string
+		want                      int64
+	}{
+		{"new", 0, 256, 10000, 0, "ext4", 4000},
+		{"new, asked", 9000, 256, 10000, 0, "ext4", 9000},
+		{"new, more than there is", 20000, 256, 10000, 0, "ext4", 9744},
+		{"new, little", 0, 256, 1000, 0, "ext4", 744},
+		{"new, another reserve", 0, 500, 1000, 0, "ext4", 500},
+		{"new, none", 0, 256, 100, 0, "ext4", 0},
+		{"new, FAT", 9000, 256, 10000, 0, "vfat", 4000},
+		{"there", 0, 256, 10000, 700, "ext4", 700},
+		{"grows", 900, 256, 10000, 700, "ext4", 900},
+		{"never shrinks", 500, 256, 10000, 700, "ext4", 700},
+		{"grows as far as there is room", 9000, 256, 1000, 700, "ext4", 744},
+		{"grows without room", 9000, 256, 300, 700, "ext4", 700},
+		{"grows on FAT", 9000, 256, 10000, 700, "vfat", 4000},
+		{"a large one on FAT", 9000, 256, 10000, 4001, "vfat", 4001},
+	} {
+		if got := imageSize(c.asked, c.reserve, c.room, c.had, c.fstype); got != c.want {
+			t.Errorf("%s: %d MiB, want %d", c.name, got, c.want)
 		}
 	}
 }

@@ -28,11 +28,11 @@ type Check struct {
 	Never bool
 }
 
-// checkTime is how long e2fsck may take for a filesystem of size bytes: a minute,
+// CheckTime is how long e2fsck may take for a filesystem of size bytes: a minute,
 // and another for each 64 GiB, which is what a slow card needs to read what it
 // looks at. It is 15 minutes at most: a boot without the partition that says why
 // is better than one that looks dead.
-func checkTime(size int64) time.Duration {
+func CheckTime(size int64) time.Duration {
 	const each, most = 64 << 30, 15 * time.Minute
 	return min(time.Minute+time.Duration(size/each)*time.Minute, most)
 }
@@ -68,7 +68,7 @@ func (c Check) run(env Env) (sys.Exit, error) {
 	if c.Never {
 		return sys.Exit{}, errNever
 	}
-	limit, repair := checkTime(c.Size), cmp.Or(c.Repair, "-p")
+	limit, repair := CheckTime(c.Size), cmp.Or(c.Repair, "-p")
 	if limit > time.Minute && env.Tell != nil {
 		// Nobody is to take the silence for the end.
 		env.Tell(fmt.Sprintf("e2fsck goes through %s, for at most %v", c.Device, limit))

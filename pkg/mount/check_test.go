@@ -137,7 +137,7 @@ func TestCheck(t *testing.T) {
 			if want := !test.noTool && !test.check.Never; strings.Contains(k.Trace(), ran) != want {
 				t.Errorf("%q: %t, want %t:\n%s", ran, !want, want, k.Trace())
 			}
-			if got, want := checkTime(c.Size), cmp.Or(test.limit, time.Minute); got != want {
+			if got, want := CheckTime(c.Size), cmp.Or(test.limit, time.Minute); got != want {
 				t.Errorf("it may take %v, want %v", got, want)
 			}
 		})

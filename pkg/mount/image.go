@@ -18,9 +18,9 @@ type Image struct {
 	FSType string
 }
 
-// loopModule is the kernel's module of loop devices. The image names it as it
+// LoopModule is the kernel's module of loop devices. The image names it as it
 // names those of filesystems.
-const loopModule = "loop"
+const LoopModule = "loop"
 
 // Apply implements Action.
 func (i Image) Apply(env Env) error {
@@ -28,7 +28,7 @@ func (i Image) Apply(env Env) error {
 	if err != nil {
 		return err
 	}
-	if err := env.Modules.Filesystem(loopModule); err != nil {
+	if err := env.Modules.Filesystem(LoopModule); err != nil {
 		return err
 	}
 	device, err := env.Kernel.AttachLoop(file)

@@ -34,6 +34,9 @@ func (o Overlay) Options() (options []string) {
 	for _, lower := range o.Lowers {
 		options = append(options, "lowerdir+="+lower)
 	}
+	if o.Upper.Dir == "" {
+		return options
+	}
 	return append(options, "upperdir="+o.Upper.UpperDir(), "workdir="+o.Upper.WorkDir(),
 		"index=off", "metacopy=off", "redirect_dir=off", "xino=off")
 }
@@ -75,17 +78,10 @@ func (o Overlay) Apply(env Env) error {
 		return err
 	}
 	settled := o.settled(env.Kernel)
-	m := Mount{Source: "overlay", Target: o.Target, FSType: "overlay", Options: o.Options()}
-	err := m.Apply(env)
-	if errors.Is(err, unix.E2BIG) {
-		if m.Options, err = o.shortOptions(env.Kernel); err == nil {
-			err = m.Apply(env)
-		}
-	}
-	if err != nil {
+	if err := o.mount(env); err != nil {
 		return err
 	}
-	err = o.probeReadOnly(env)
+	err := o.probeReadOnly(env)
 	if err == nil && (!settled || o.Distrust) {
 		err = o.probeWrite(env)
 	}
@@ -93,9 +89,21 @@ func (o Overlay) Apply(env Env) error {
 		err = env.Kernel.Remount(o.Target, sys.ReadOnly)
 	}
 	if err != nil {
-		return errors.Join(err, m.Undo(env))
+		return errors.Join(err, o.Undo(env))
 	}
 	return nil
+}
+
+// mount mounts the overlay, with short names where it has to.
+func (o Overlay) mount(env Env) error {
+	m := Mount{Source: "overlay", Target: o.Target, FSType: "overlay", Options: o.Options()}
+	err := m.Apply(env)
+	if errors.Is(err, unix.E2BIG) {
+		if m.Options, err = o.shortOptions(env.Kernel); err == nil {
+			err = m.Apply(env)
+		}
+	}
+	return err
 }
 
 // shortNames is where the lowers have names of few letters.

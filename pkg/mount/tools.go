@@ -48,6 +48,7 @@ func (b Toolbox) Run(env Env, at string, limit time.Duration, tool string, args 
 type Room struct {
 	Tmp     string   // what is the tool's /tmp, as init sees it
 	Environ []string // what the tool's environment has besides
+	name    string
 	root    string
 	program string // as the tool sees it
 	tmp     string // the same as Tmp, as the tool sees it
@@ -60,7 +61,7 @@ type Room struct {
 // size of its /tmp, as tmpfs(5) writes it. The error is a *NoToolError when there
 // is no such program.
 func (b Toolbox) Enter(env Env, at, memory, tool string) (*Room, error) {
-	room := &Room{Tmp: path.Join(at, "tmp"), root: at, tmp: "/tmp"}
+	room := &Room{Tmp: path.Join(at, "tmp"), name: b.Name, root: at, tmp: "/tmp"}
 	mounts := b.mounts(at, memory)
 	var ok bool
 	if room.program, ok = findTool(env.Kernel, "/", tool); ok {
@@ -83,6 +84,15 @@ func (r *Room) Seen(name string) string { return path.Join(r.tmp, name) }
 func (r *Room) Run(env Env, limit time.Duration, args ...string) (sys.Exit, error) {
 	environ := append([]string{"PATH=" + strings.Join(toolPath, ":"), "LC_ALL=C"}, r.Environ...)
 	return env.Kernel.RunTool(sys.Tool{Root: r.root, Argv: append([]string{r.program}, args...), Env: environ, Limit: limit})
+}
+
+// Other is the same room with another tool of the same place in it.
+func (r *Room) Other(env Env, tool string) (*Room, error) {
+	other, ok := *r, false
+	if other.program, ok = findTool(env.Kernel, r.root, tool); !ok {
+		return nil, &NoToolError{tool, r.name}
+	}
+	return &other, nil
 }
 
 // Leave takes the room down. What a tool that did not end still holds stays

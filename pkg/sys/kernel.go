@@ -92,6 +92,9 @@ type Files interface {
 	Mkdir(path string, perm fs.FileMode) error
 	// MakeSparse makes a file of size bytes that are all a hole.
 	MakeSparse(path string, size int64) error
+	// Extend makes a file longer, to size bytes: what is new reads as zeros. One
+	// that is as long already stays as it is. It does not sync it.
+	Extend(path string, size int64) error
 	// OpenSparse opens a file that may have holes, for reading.
 	OpenSparse(path string) (SparseFile, error)
 	// Rename replaces to, as rename(2) does.
@@ -130,6 +133,8 @@ type Mounts interface {
 	// AttachLoop makes a read-only block device of a file. It is free again once
 	// it is closed and nothing is mounted from it.
 	AttachLoop(file string) (Loop, error)
+	// AttachWritableLoop is AttachLoop of a device that can be written to.
+	AttachWritableLoop(file string) (Loop, error)
 	// Unmount detaches a mount. A busy one is an error.
 	Unmount(path string) error
 	// DetachLoop takes its file from a loop device.

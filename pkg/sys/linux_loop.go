@@ -18,7 +18,15 @@ const loopTries = 8
 // Direct I/O keeps what is read from being held in memory twice; the kernel
 // leaves it out where the filesystem below has none.
 func (Linux) AttachLoop(file string) (Loop, error) {
-	backing, err := open(file, unix.O_RDONLY, 0)
+	return attachLoop(file, unix.O_RDONLY, unix.LO_FLAGS_READ_ONLY)
+}
+
+// AttachWritableLoop implements Mounts.
+func (Linux) AttachWritableLoop(file string) (Loop, error) { return attachLoop(file, unix.O_RDWR, 0) }
+
+// attachLoop opens the file and the device in a mode.
+func attachLoop(file string, mode int, flags uint32) (Loop, error) {
+	backing, err := open(file, mode, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -29,14 +37,14 @@ func (Linux) AttachLoop(file string) (Loop, error) {
 	}
 	defer unix.Close(control)
 	config := unix.LoopConfig{Fd: uint32(backing)}
-	config.Info.Flags = unix.LO_FLAGS_READ_ONLY | unix.LO_FLAGS_AUTOCLEAR | unix.LO_FLAGS_DIRECT_IO
+	config.Info.Flags = flags | unix.LO_FLAGS_AUTOCLEAR | unix.LO_FLAGS_DIRECT_IO
 	copy(config.Info.File_name[:len(config.Info.File_name)-1], file)
 	for try := 1; ; try++ {
 		number, err := unix.IoctlRetInt(control, unix.LOOP_CTL_GET_FREE)
 		if err != nil {
 			return nil, fmt.Errorf("a free loop device for %s: %w", file, err)
 		}
-		device, err := open(fmt.Sprintf("/dev/loop%d", number), unix.O_RDONLY, 0)
+		device, err := open(fmt.Sprintf("/dev/loop%d", number), mode, 0)
 		if err != nil {
 			return nil, err
 		}

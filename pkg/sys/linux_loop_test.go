@@ -70,3 +70,44 @@ func TestStatement2_5_16_ReadOnlyOverlayBecomesWritable(t *testing.T) {
 		must(t, os.WriteFile(at("root/x"), nil, 0o644))
 	})
 }
+
+// A device that can be written to changes its file, and a file is made longer and
+// never shorter.
+func TestAttachWritableLoop(t *testing.T) {
+	mke2fs, err := exec.LookPath("mke2fs")
+	_, control := os.Stat(loopControl)
+	if err != nil || control != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("this level needs mke2fs and loop devices, and CI has to run it: %v, %v", err, control)
+		}
+		t.Skipf("SKIPPED: no mke2fs, or no loop devices: %v, %v", err, control)
+	}
+	inNamespace(t, func(t *testing.T, dir string) {
+		image, at := filepath.Join(dir, "image"), filepath.Join(dir, "at")
+		dirs(t, dir, "at")
+		must(t, (Linux{}).MakeSparse(image, 0))
+		for _, size := range []int64{4 << 20, 1 << 20} {
+			must(t, (Linux{}).Extend(image, size))
+			if info, err := os.Stat(image); err != nil || info.Size() != 4<<20 {
+				t.Errorf("the file has %d bytes, %v", info.Size(), err)
+			}
+		}
+		for _, content := range []string{"", "written"} {
+			loop, err := (Linux{}).AttachWritableLoop(image)
+			must(t, err)
+			if content == "" {
+				must(t, exec.Command(mke2fs, "-q", "-F", "-t", "ext4", loop.Path()).Run())
+			}
+			must(t, (Linux{}).Mount(MountRequest{Source: loop.Path(), Target: at, FSType: "ext4"}))
+			must(t, loop.Close())
+			if was, _ := os.ReadFile(filepath.Join(at, "file")); string(was) != content {
+				t.Errorf("the file in the image reads %q, want %q", was, content)
+			}
+			must(t, os.WriteFile(filepath.Join(at, "file"), []byte("written"), 0o644))
+			must(t, (Linux{}).Unmount(at))
+		}
+	})
+	if err := (Linux{}).Extend("/nothing", 1); err == nil {
+		t.Error("a missing file became longer")
+	}
+}

@@ -23,6 +23,26 @@ func (Linux) MakeSparse(path string, size int64) error {
 	return nil
 }
 
+// Extend implements Files.
+func (Linux) Extend(path string, size int64) error {
+	fd, err := open(path, unix.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	var s unix.Stat_t
+	if err := unix.Fstat(fd, &s); err != nil {
+		return &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	if s.Size >= size {
+		return nil
+	}
+	if _, err := ignoringEINTR(func() (int, error) { return 0, unix.Ftruncate(fd, size) }); err != nil {
+		return &fs.PathError{Op: "truncate", Path: path, Err: err}
+	}
+	return nil
+}
+
 // OpenSparse implements Files.
 func (Linux) OpenSparse(path string) (SparseFile, error) {
 	fd, err := open(path, unix.O_RDONLY, 0)

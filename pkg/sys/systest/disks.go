@@ -241,6 +241,9 @@ func (k *Kernel) OpenDevice(path string) (sys.Device, error) {
 	if err := k.effect("probe %s", path); err != nil {
 		return nil, failed("open", path, err)
 	}
+	if file := k.loops[path]; file != nil {
+		return image{file.superblock(), file.node.length()}, nil
+	}
 	p := k.part(path)
 	if p == nil {
 		return nil, failed("open", path, unix.ENOENT)

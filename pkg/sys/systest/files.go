@@ -69,7 +69,7 @@ func (p place) info() sys.FileInfo {
 	if n.inode == 0 {
 		n.inode = uint64(inodes.Add(1))
 	}
-	return sys.FileInfo{Mode: n.mode, Size: int64(len(n.data)), Dev: p.mount.fs.dev, Inode: n.inode, Modified: n.modified}
+	return sys.FileInfo{Mode: n.mode, Size: n.length(), Dev: p.mount.fs.dev, Inode: n.inode, Modified: n.modified}
 }
 
 // Readlink implements sys.Files.

@@ -33,7 +33,7 @@ type Kernel struct {
 	left   int // effects until the power is cut; negative: it stays
 
 	proc, sysfs, dev *node
-	loops            map[string]*node // the files behind loop devices
+	loops            map[string]*loopFile // by their devices
 	disks            []*Disk
 	listeners        []*listener
 	answers          map[string]sys.Exit // of tools, by name
@@ -296,7 +296,11 @@ func (k *Kernel) Answer(tool string, exit sys.Exit) {
 func (k *Kernel) RunTool(t sys.Tool) (sys.Exit, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if err := k.effect("tool in %s: %s", t.Root, strings.Join(t.Argv, " ")); err != nil {
+	err := k.effect("tool in %s: %s", t.Root, strings.Join(t.Argv, " "))
+	if err == nil || errors.Is(err, sys.ErrKilled) {
+		k.takeNotes(t)
+	}
+	if err != nil {
 		return sys.Exit{}, failed("exec", t.Argv[0], err)
 	}
 	p, err := k.walk(t.Root, t.Argv[0], true)

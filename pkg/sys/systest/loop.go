@@ -34,10 +34,23 @@ func openSquashFS(data []byte) (*node, error) {
 
 // AttachLoop implements sys.Mounts. The device is free again when it is closed
 // and nothing is mounted from it.
-func (k *Kernel) AttachLoop(file string) (sys.Loop, error) {
+func (k *Kernel) AttachLoop(file string) (sys.Loop, error) { return k.attach("loop", file) }
+
+// AttachWritableLoop implements sys.Mounts.
+func (k *Kernel) AttachWritableLoop(file string) (sys.Loop, error) {
+	return k.attach("writable loop", file)
+}
+
+// loopFile is the file behind a loop device, and the journal of its filesystem.
+type loopFile struct {
+	node *node
+	log  *journal
+}
+
+func (k *Kernel) attach(what, file string) (sys.Loop, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if err := k.effect("loop %s", file); err != nil {
+	if err := k.effect("%s %s", what, file); err != nil {
 		return nil, failed("loop", file, err)
 	}
 	p, err := k.find("open", file, true)
@@ -48,9 +61,9 @@ func (k *Kernel) AttachLoop(file string) (sys.Loop, error) {
 		device := fmt.Sprintf("/dev/loop%d", n)
 		if k.loops[device] == nil {
 			if k.loops == nil {
-				k.loops = map[string]*node{}
+				k.loops = map[string]*loopFile{}
 			}
-			k.loops[device] = p.node()
+			k.loops[device] = &loopFile{p.node(), p.mount.fs.log}
 			return loop{k, device}, nil
 		}
 	}

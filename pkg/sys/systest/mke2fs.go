@@ -13,6 +13,9 @@ import (
 // last of its arguments. One that is made after another was mounted has another
 // UUID.
 func (k *Kernel) mke2fs(t sys.Tool) (sys.Exit, error) {
+	if file := k.loops[t.Argv[len(t.Argv)-1]]; file != nil {
+		return sys.Exit{}, k.makeExt4(file)
+	}
 	p, err := k.walk(t.Root, t.Argv[len(t.Argv)-1], true)
 	if err != nil || p.node() == nil || p.node().sparse == nil {
 		return sys.Exit{Status: 1, Output: "mke2fs: no such file\n"}, nil
@@ -31,6 +34,17 @@ func (k *Kernel) mke2fs(t sys.Tool) (sys.Exit, error) {
 		p.node().sparse.put(part.offset, part.data)
 	}
 	return sys.Exit{}, nil
+}
+
+// takeNotes makes the file in which e2fsck notes what it writes over (-z).
+func (k *Kernel) takeNotes(t sys.Tool) {
+	i := slices.Index(t.Argv, "-z")
+	if !isTool(t, "e2fsck") || i < 0 {
+		return
+	}
+	if p, err := k.walk(t.Root, path.Dir(t.Argv[i+1]), true); err == nil && p.node() != nil {
+		p.node().entries[path.Base(t.Argv[i+1])] = &node{mode: 0o600}
+	}
 }
 
 // ext4Pieces are what is on a partition with an ext4 of this identity, as far

@@ -68,15 +68,18 @@ func (k *Kernel) open(m sys.MountRequest) (*filesystem, error) {
 		return k.openOverlay(m.Options)
 	}
 	if file := k.loops[m.Source]; file != nil && m.FSType == "squashfs" {
-		root, err := openSquashFS(file.data)
+		root, err := openSquashFS(file.node.data)
 		return k.newFilesystem(m.FSType, root), err
 	}
 	if file := k.loops[m.Source]; file != nil && m.FSType == "iso9660" {
-		files, ok := strings.CutPrefix(string(file.data), isoHeader)
+		files, ok := strings.CutPrefix(string(file.node.data), isoHeader)
 		if !ok {
 			return nil, unix.EINVAL
 		}
 		return k.newFilesystem(m.FSType, makeTree(strings.Split(files, isoBetween))), nil
+	}
+	if file := k.loops[m.Source]; file != nil && m.FSType == "ext4" {
+		return k.openExt4(file)
 	}
 	part := k.part(m.Source)
 	if part == nil {

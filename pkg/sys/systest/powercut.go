@@ -26,6 +26,8 @@ type change struct {
 	dated   [2]int64 // before and after
 	raw     *Part    // whose bytes were written, at offset
 	offset  int64
+	of      *node  // whose content was changed in another way, or whose length
+	back    func() // undoes that
 	durable bool
 }
 
@@ -71,7 +73,7 @@ func (j *journal) writeRaw(p *Part, offset int64, b []byte) {
 func (j *journal) sync(n *node) {
 	for _, c := range j.changes {
 		inDir := slices.ContainsFunc(c.entries, func(e entry) bool { return e.dir == n })
-		if n == nil || c.file == n || inDir {
+		if n == nil || c.file == n || c.of == n || inDir {
 			c.durable = true
 		}
 	}
@@ -132,6 +134,9 @@ func (k *Kernel) CutPower(keep func(i int) bool) []*Disk {
 
 // takeBack undoes a change, where no later one stands on it.
 func (c *change) takeBack() {
+	if c.back != nil {
+		c.back()
+	}
 	if c.file != nil && string(c.file.data) == string(c.wrote) {
 		c.file.data = c.was
 	}

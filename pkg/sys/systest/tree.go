@@ -17,6 +17,7 @@ type node struct {
 	mode    fs.FileMode
 	data    []byte
 	sparse  *sparse // instead of data, in a file with holes
+	inner   *inner  // the ext4 that is in it
 	target  string  // of a symbolic link
 	entries map[string]*node
 
@@ -59,7 +60,9 @@ func makeTree(lines []string) *node {
 				}
 				name, perm = file, fs.FileMode(bits)
 			}
-			root.put(name, &node{mode: perm, data: []byte(content)})
+			file := &node{mode: perm, data: []byte(content)}
+			file.readExt4()
+			root.put(name, file)
 		default:
 			root.put(strings.TrimSuffix(line, "/"), newDir(0o755))
 		}

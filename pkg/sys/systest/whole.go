@@ -92,5 +92,8 @@ func (k *Kernel) GrowFilesystem(dir, fstype string, size int64) error {
 	if p := k.part(m.source); p != nil {
 		p.spans = size
 	}
+	if file := k.loops[m.source]; file != nil {
+		file.node.inner.grow(file, size)
+	}
 	return nil
 }
