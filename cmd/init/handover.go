@@ -43,8 +43,9 @@ func nameRootDisk(k sys.Kernel, root layout.Root) error {
 	return k.Symlink(fmt.Sprintf("/dev/block/%d:%d", root.Lowest.Major, root.Lowest.Minor), "/run/systemd/volatile-root")
 }
 
-// warnOfFstab looks for a line that asks for / in the new root's fstab.
-// systemd-remount-fs would apply it to the overlay and fail
+// warnOfFstab looks for a line that asks for / in the new root's fstab, and was
+// not written for an overlay. systemd-remount-fs applies it to the overlay, and fails on
+// options that are not every filesystem's, like errors=remount-ro
 // (https://github.com/ostreedev/ostree/issues/3193). The file is the owner's
 // and stays as it is.
 func warnOfFstab(k sys.Kernel, log *Log, root string) {
@@ -59,8 +60,8 @@ func warnOfFstab(k sys.Kernel, log *Log, root string) {
 	}
 	for line := range strings.Lines(string(text)) {
 		fields := strings.Fields(line)
-		if len(fields) > 1 && fields[1] == "/" && !strings.HasPrefix(fields[0], "#") {
-			log.Warn("/etc/fstab has a line for /, which is an overlay here; systemd-remount-fs will fail until it is gone, ignoring: %s",
+		if len(fields) > 2 && fields[1] == "/" && fields[2] != "overlay" && !strings.HasPrefix(fields[0], "#") {
+			log.Warn("/etc/fstab has a line for /, which is an overlay here; systemd-remount-fs fails on options of another filesystem in it, ignoring: %s",
 				strings.Join(fields, " "))
 		}
 	}
