@@ -101,7 +101,7 @@ func scenarios() []scenario {
 		{name: "removable-twin", cmdline: "rauc.slot=A", disk: card(), second: removable(named(card(), "sda")), ends: toInit},
 		{name: "gpt", cmdline: "rauc.slot=B", disk: gpt(), ends: toInit}, // 1.7.19
 		{name: "fstab", cmdline: "rauc.slot=A", disk: with(card(), 6, append(rootfsFiles[:len(rootfsFiles):len(rootfsFiles)],
-			"etc/fstab=# / is a comment\nLABEL=data /data ext4\n/dev/vda6  /  ext4 rw\n")...), ends: toInit},
+			"etc/fstab=# / is a comment\nLABEL=data /data ext4\n/dev/vda6  /  ext4 rw\noverlay / overlay defaults\n")...), ends: toInit},
 		// init is the bootchooser: nobody named a slot.
 		{name: "pick", cmdline: "quiet", disk: state(card(), three), ends: toInit, check: stateIs("BOOT_ORDER=A B;BOOT_A_LEFT=2;BOOT_B_LEFT=3;BOOT_A_FROM=3;BOOT_A_NOW=2")},
 		{name: "pick-b", cmdline: "quiet", disk: state(card(), "BOOT_ORDER=A B;BOOT_A_LEFT=0;BOOT_B_LEFT=a;BOOT_GOOD=B"), ends: toInit,
