@@ -31,6 +31,7 @@ help:
 	@echo 'make torture    cut the power at each write of the boots in qemu/torture/scenarios.go, and'
 	@echo '                boot what is left (docs/reliability.md); a run that was interrupted goes on.'
 	@echo '                TORTURE="-run reset -cases 20 -j 2": one scenario, a part of its cases'
+	@echo 'make fuzz       feed every parser with nonsense, 30 s each; FUZZ="-time 5m -run Table"'
 	@echo 'make initramfs  the images: out/ARCH/{init,initramfs.cpio.lz4,initramfs-debug.cpio.lz4},'
 	@echo '                and out/ARCH/minosctl, the tool for the device (docs/minosctl.md)'
 	@echo '                ARCH=arm64|arm|386|amd64|riscv64, MODULES=…/lib/modules/VERSION,'
@@ -94,6 +95,11 @@ bench:
 .PHONY: torture
 torture: test-packages demo-initramfs
 	@$(GO) run ./qemu/torture $(TORTURE)
+
+.PHONY: fuzz
+fuzz:
+	@sh qemu/host-packages.sh test
+	@$(GO) run ./qemu/fuzz $(FUZZ)
 
 .PHONY: test-packages
 test-packages:

@@ -38,6 +38,8 @@ func TestParseModinfoEmpty(t *testing.T) {
 
 // Whatever a module says of itself fits into a line of the index, or the index
 // refuses it; here: no field has a blank or a NUL.
+//
+//fuzz:covers modinfo.go
 func FuzzParseModinfo(f *testing.F) {
 	f.Add([]byte(sampleModinfo))
 	f.Add([]byte("vermagic=1\x00softdep=pre:\x00depends=,,"))

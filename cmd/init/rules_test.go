@@ -48,6 +48,7 @@ var mayImport = map[string][]string{
 	"qemu/bench/empty": {},
 	"qemu/demo":        {"qemu"},
 	"qemu/stub":        {},
+	"qemu/fuzz":        {},
 	"qemu/torture":     {"qemu"},
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -98,21 +99,56 @@ func TestFindInFATWithABrokenChain(t *testing.T) {
 	}
 }
 
+//fuzz:covers fatfile.go
 func FuzzFindInFAT(f *testing.F) {
-	for _, c := range []struct {
-		kib     int
-		options string
-	}{{1 << 10, "-F 12"}, {40 << 10, "-F 32 -s 1"}} {
-		image := fatImage(f, c.kib, c.options, "autoboot.txt")
-		if _, err := FindInFAT(bytes.NewReader(image), int64(len(image)), "AUTOBOOTTXT"); err != nil {
-			f.Fatal("a seed is not found: ", err)
-		}
-		f.Add(image[:64<<10], int64(len(image)))
+	// The head of a FAT32 and its root directory are far from each other.
+	whole := func(head, root []byte, at, size int64) *io.SectionReader {
+		return io.NewSectionReader(pieces{{0, head}, {at, root}}, 0, size)
 	}
-	f.Fuzz(func(t *testing.T, image []byte, size int64) {
-		found, err := FindInFAT(bytes.NewReader(image), size, "AUTOBOOTTXT")
+	for options, kib := range map[string]int{"-F 12": 1 << 10, "-F 32 -s 1": 40 << 10} {
+		for _, last := range []string{"autoboot.txt", "config.txt"} {
+			image := fatImage(f, kib, options, many(last)...)
+			b, _ := parseBootSector(image[:headSize])
+			at, _, _ := b.rootStart()
+			head, root, size := image[:32<<10], image[at:][:64<<10], int64(len(image))
+			if _, err := FindInFAT(whole(head, root, at, size), size, "AUTOBOOTTXT"); err != nil && last == "autoboot.txt" {
+				f.Fatal("a seed is not found: ", err)
+			}
+			f.Add(head, root, at, size)
+			if b.rootCluster != 0 {
+				cut := bytes.Clone(head)
+				le.PutUint32(cut[b.table+4*int64(b.rootCluster):], 1)
+				f.Add(cut, root, at, size)
+			}
+		}
+	}
+	f.Add(make([]byte, 8<<10), []byte{}, int64(0), int64(8<<10))
+	f.Fuzz(func(t *testing.T, head, root []byte, at, size int64) {
+		if size < 0 || at < 0 {
+			return
+		}
+		found, err := FindInFAT(whole(head, root, at, size), size, "AUTOBOOTTXT")
 		if err == nil && found.Size > 0 && (found.Offset < 512 || found.Offset > size) {
 			t.Errorf("a file of %d bytes at %d of %d", found.Size, found.Offset, size)
 		}
 	})
+}
+
+// pieces are bytes of a device at their places, with zeros between. Where two
+// have the same place the later one counts.
+type pieces []struct {
+	at   int64
+	data []byte
+}
+
+func (p pieces) ReadAt(b []byte, offset int64) (int, error) {
+	clear(b)
+	for _, piece := range p {
+		if from := piece.at - offset; from >= 0 && from < int64(len(b)) {
+			copy(b[from:], piece.data)
+		} else if from < 0 && -from < int64(len(piece.data)) {
+			copy(b, piece.data[-from:])
+		}
+	}
+	return len(b), nil
 }

@@ -7,6 +7,8 @@ import (
 
 // FuzzPlanGrowth: whatever is on a disk, the plan does not panic, moves no
 // start, changes no other partition and leaves none overlapping.
+//
+//fuzz:covers PlanGrowth lastOf Geometry.endOf Geometry.growth Growth.wipe grow_dos.go grow_gpt.go
 func FuzzPlanGrowth(f *testing.F) {
 	for _, script := range []string{aGPT, seedMBR, "label: dos\nstart=2048,size=2048,type=83\n"} {
 		d := scripted(f, script, 20<<20, 512)

@@ -150,6 +150,7 @@ func TestIdentityOfGarbage(t *testing.T) {
 	}
 }
 
+//fuzz:covers identity.go
 func FuzzIdentity(f *testing.F) {
 	f.Add(make([]byte, 4096), 0)
 	sb := make([]byte, 4096)

@@ -219,6 +219,8 @@ func TestTableFind(t *testing.T) {
 }
 
 // For any content of a disk: no panic, an end, and partitions that can be.
+//
+//fuzz:covers table.go table_dos.go
 func FuzzTable(f *testing.F) {
 	const small = "label: dos\nstart=16,size=64,type=5\nstart=18,size=2,type=83\nstart=24,size=2,type=83\n"
 	for script, want := range map[string]int{small: 3, namedGPT: 3} {
@@ -229,7 +231,31 @@ func FuzzTable(f *testing.F) {
 			f.Fatalf("a seed with %d partitions, %v", len(table.Entries), err)
 		}
 		f.Add(seed)
+		for _, spoil := range []func(b []byte){
+			func(b []byte) { b[510] = 0 },                     // no signature
+			func(b []byte) { b[0x1be] = 7 },                   // a boot sector
+			func(b []byte) { b[0x1c2] = typeProtective },      // a GPT that is not there
+			func(b []byte) { copy(b[512:], gptMagic) },        // one without a length
+			func(b []byte) { b[1024+130]++ },                  // the entries
+			func(b []byte) { b[16*512+510] = 0 },              // the table of a logical partition
+			func(b []byte) { clear(b[16*512 : 17*512]) },      // an extended partition in which nothing was made
+			func(b []byte) { b[512+80]++; resealHeader(b) },   // more entries than there are
+			func(b []byte) { b[512+84] = 1; resealHeader(b) }, // too short ones
+			func(b []byte) { // a partition that ends before it begins
+				clear(b[1024+40 : 1024+48])
+				le.PutUint32(b[512+88:], crc32.ChecksumIEEE(b[1024:1024+128*128]))
+				resealHeader(b)
+			},
+			func(b []byte) { // a chain that comes back to itself
+				copy(b[16*512+0x1ce:], []byte{0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0})
+			},
+		} {
+			spoiled := slices.Clone(seed)
+			spoil(spoiled)
+			f.Add(spoiled)
+		}
 	}
+	f.Add([]byte{1, 2, 3})
 	f.Fuzz(func(t *testing.T, disk []byte) {
 		table, err := ReadTable(bytes.NewReader(disk), int64(len(disk)))
 		if err != nil {
@@ -248,4 +274,12 @@ func FuzzTable(f *testing.F) {
 			}
 		}
 	})
+}
+
+// resealHeader makes the checksum of the header in the second sector right.
+func resealHeader(disk []byte) {
+	header := disk[512:1024]
+	if length := le.Uint32(header[12:]); length >= gptHeaderMin && length <= 512 {
+		le.PutUint32(header[16:], headerSum(header))
+	}
 }

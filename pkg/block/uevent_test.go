@@ -62,13 +62,19 @@ func TestDiskWithSlashInItsName(t *testing.T) {
 	}
 }
 
+//fuzz:covers uevent.go
 func FuzzParseEvent(f *testing.F) {
 	f.Add([]byte(addVda6))
+	f.Add([]byte("libudev\x00\xfe\xed\xca\xfe"))
+	f.Add([]byte("add@/devices/a\x00DEVPATH=/devices/a\x00"))
 	f.Add([]byte("remove@/devices/a/block/sda\x00ACTION=remove\x00DEVPATH=/devices/a/block/sda\x00SUBSYSTEM=block\x00DEVNAME=sda\x00MAJOR=x\x00"))
 	f.Fuzz(func(t *testing.T, msg []byte) {
 		e, err := ParseEvent(msg)
 		if err != nil {
 			return
+		}
+		if strings.Contains(e.Modalias(), "\x00") {
+			t.Errorf("%q has the modalias %q", msg, e.Modalias())
 		}
 		inv := Inventory{}
 		inv.Apply(e)

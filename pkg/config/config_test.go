@@ -283,6 +283,7 @@ func checkConfig(t *testing.T, conf, cmdline []byte) {
 	}
 }
 
+//fuzz:covers words.go Parse Config.take Config.obey fileLines lineWords parseKernelInt parseInboxRule
 func FuzzParse(f *testing.F) {
 	for _, seed := range [][2]string{
 		{"minos.overlay=reset\n# x\r\n", "quiet rauc.slot=A root=/dev/vda6 panic=-1"},

@@ -48,6 +48,8 @@ func TestParseRefuses(t *testing.T) {
 
 // Whatever is read here encoding/json reads too, as the same; and what is
 // written is what was read.
+//
+//fuzz:covers Parse trim parseValue isJSONNumber parseObject parseList parseText unescape
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{`{}`, `{"a":[1,{"b":null}],"c":"\"\\\/\b\f\n\r\t\u00e9"}`, `{"a":-1.5e3,"b":true}`, `{"a":}`, `{"a":{"b":{"c":"d"}}}`} {
 		f.Add(seed)

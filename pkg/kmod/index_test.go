@@ -80,6 +80,8 @@ func TestFormatRefuses(t *testing.T) {
 
 // What is accepted is written as it was read, but for the order of
 // dependencies; and nothing depends on what comes after it.
+//
+//fuzz:covers index.go
 func FuzzParseIndex(f *testing.F) {
 	f.Add([]byte(sample))
 	f.Add([]byte("a a.ko -"))

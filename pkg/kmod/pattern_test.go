@@ -41,6 +41,8 @@ func TestMatch(t *testing.T) {
 }
 
 // A pattern that fits goes on fitting when a star at its end meets more text.
+//
+//fuzz:covers pattern.go
 func FuzzMatch(f *testing.F) {
 	f.Add("usb:v0525pA4A5d033[0-2]*dc*", "usb:v0525pA4A5d0331dc00")
 	f.Add("x[]]z", "x]z")

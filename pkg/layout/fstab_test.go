@@ -58,6 +58,8 @@ func TestNamedPartition(t *testing.T) {
 
 // Whatever is in the file: a line stays as it is, or stays behind a comment; no
 // line is left for a place of init; and what was filtered once stays.
+//
+//fuzz:covers filterFstab fstabField unescape namedPartition.called
 func FuzzFilterFstab(f *testing.F) {
 	for _, seed := range []string{"proc /proc proc\nLABEL=bootfs /boot/firmware vfat\n", "x / y", `LABEL="a\040b" /mnt`, "a\r\n\x00\n# / /\n", "/dev/mmcblk0p2 /x"} {
 		f.Add(seed)

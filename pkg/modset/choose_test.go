@@ -121,8 +121,10 @@ func TestReadStore(t *testing.T) {
 
 // Whatever encoding/json reads is read here too, as the same; and what is
 // written is what was read.
+//
+//fuzz:covers jsonMetadata.read Store.note Store.noteDefault Session.take
 func FuzzSessionJSON(f *testing.F) {
-	for _, seed := range []string{`{}`, `{"default":"2","sessions":{"2":{"mode":"native","size":4000}}}`, `{"a":[1,{"b":null}],"c":"\"\\\/\b\f\n\r\t\u00e9"}`, `{"a":-1.5e3,"b":true}`, `{"a":}`} {
+	for _, seed := range []string{`{}`, `{"default":"2","sessions":{"2":{"mode":"native","size":4000}}}`, `{"a":[1,{"b":null}],"c":"\"\\\/\b\f\n\r\t\u00e9"}`, `{"a":-1.5e3,"b":true}`, `{"a":}`, `{"default":"x","sessions":{"1":{"version":"1","edition":"e","union":"aufs"},"x":{}}}`} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -148,6 +150,7 @@ func FuzzSessionJSON(f *testing.F) {
 	})
 }
 
+//fuzz:covers newConf confMetadata.read confField
 func FuzzSessionConf(f *testing.F) {
 	f.Add("default=2\nrunning=2\nsession_mode[2]=native\nsession_state[2]=clean")
 	f.Add("default=../x\nsession_mode[../x]=native\nsession_[]=\n=\n")

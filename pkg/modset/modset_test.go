@@ -119,6 +119,7 @@ func TestFilterIsLinear(t *testing.T) {
 	}
 }
 
+//fuzz:covers filter.go
 func FuzzFilter(f *testing.F) {
 	for _, seed := range []string{"00-02", "core,kernel", "^a.*[b-d]+$", `\(`, "[^]]", "a|b"} {
 		f.Add(seed, "00-core.sb")

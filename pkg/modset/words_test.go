@@ -43,6 +43,8 @@ func TestParseFrom(t *testing.T) {
 }
 
 // Layouts 6.2, statement 6: no word leads out of the medium.
+//
+//fuzz:covers ParseFrom parsePlace cleanPath
 func FuzzParseFrom(f *testing.F) {
 	for _, seed := range []string{"/dev/vdb/foo", "/dev/disk/by-label/L/x.iso", "../x", "a/./b", "askdisk:a"} {
 		f.Add(seed)
@@ -127,8 +129,10 @@ func TestParseWish(t *testing.T) {
 	}
 }
 
+//fuzz:covers ParseWish Wish.takePerch Wish.takeDir Wish.takeStore
 func FuzzParseWish(f *testing.F) {
-	for _, seed := range []string{"perch=/dev/sda2:/my", "perchdir=label:L/my perchmode=raw", "perchdir=../x", "perchdir=99999999999"} {
+	for _, seed := range []string{"perch=/dev/sda2:/my", "perchdir=label:L/my perchmode=raw", "perchdir=../x", "perchdir=99999999999", "perch=none", "perch=askdisk", "perch=x",
+		"perchdir=resume", "perchdir=ask", "perchdir=7", "perchdir=/dev/sda2/my", "perchmode=luks", "perchmode=x"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, line string) {

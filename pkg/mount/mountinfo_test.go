@@ -40,8 +40,10 @@ func TestParseMountinfo(t *testing.T) {
 	}
 }
 
+//fuzz:covers ParseMountinfo parseMountinfoLine unescapeMountinfo UnmountOrder placeInTree
 func FuzzParseMountinfo(f *testing.F) {
 	f.Add([]byte("36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue\n1 1 0:1 / / rw - x y z\n"))
+	f.Add([]byte("no mount\n1 0 0:1 / / rw - overlay o lowerdir=/a\n2 1 8:1 / /a rw - ext4 /dev/a rw\n3 2 8:2 / /a rw - ext4 /dev/b rw\nx 1 0:1 / /x rw - a b c\n"))
 	f.Add([]byte(`1 2 8:1 / /a\040\777\1 rw - ext4 \ rw`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		mounts, err := mount.ParseMountinfo(text)

@@ -87,6 +87,7 @@ func TestStatement4_6_4_Compare(t *testing.T) {
 	}
 }
 
+//fuzz:covers ParseRef ParseID checkName Ref.String
 func FuzzParseRef(f *testing.F) {
 	for _, seed := range []string{"desk", "sd:desk", "internal:a.b", "../x", "a..b", "none", "sd:none", ":"} {
 		f.Add(seed)
@@ -105,6 +106,7 @@ func FuzzParseRef(f *testing.F) {
 	})
 }
 
+//fuzz:covers ParseVersion ParseTag Compare cutRun compareRuns
 func FuzzCompare(f *testing.F) {
 	f.Add("1.9", "1.10", "2")
 	f.Add("1.0", "1.00", "1.0-rc1")
@@ -117,6 +119,9 @@ func FuzzCompare(f *testing.F) {
 			}
 		}
 		a, b, c := v[0], v[1], v[2]
+		if _, err := ParseTag(x); err != nil {
+			t.Errorf("%q is a version, and no tag: %v", x, err)
+		}
 		sign := func(n int) int { return max(-1, min(1, n)) }
 		if sign(Compare(a, b)) != -sign(Compare(b, a)) || (Compare(a, b) == 0) != (a == b) {
 			t.Errorf("%s and %s: %d, and the other way %d", a, b, Compare(a, b), Compare(b, a))
@@ -127,6 +132,7 @@ func FuzzCompare(f *testing.F) {
 	})
 }
 
+//fuzz:covers metadata.go
 func FuzzMetadata(f *testing.F) {
 	for _, seed := range []string{`{}`, `{"name":"Desk","base":"1.0","origin":"new","created":"2026-01-02T03:04:05Z","dt":["x.dtbo"]}`, `{"name":1,"created":"never"}`, `[]`, "{\"\x89\":\"\",\"\xe8\":\"\"}"} {
 		f.Add([]byte(seed))

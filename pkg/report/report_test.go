@@ -196,6 +196,7 @@ func TestStrings(t *testing.T) {
 	}
 }
 
+//fuzz:covers appendString lineValue
 func FuzzStrings(f *testing.F) {
 	for _, text := range []string{"", "plain", `"\`, "\x00\xff\u0085\u2028𝄞"} {
 		f.Add(text)

@@ -186,6 +186,8 @@ func TestVerbs(t *testing.T) {
 
 // FuzzChoose: whatever the variables hold, there is a slot with a reason, and
 // what is stored is read back as it was meant.
+//
+//fuzz:covers slots.go Read State.checkOrder parseHex
 func FuzzChoose(f *testing.F) {
 	f.Add("A B", "3", "3", "A", "0", "3", "2", "")
 	f.Add("", "-1", "zz", "C", "ffff", "", "", "b")

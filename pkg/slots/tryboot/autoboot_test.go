@@ -95,6 +95,8 @@ func TestSwapped(t *testing.T) {
 
 // FuzzAutoboot: any file is read and written as it was, and a swap changes the
 // two answers and not the length.
+//
+//fuzz:covers autoboot.go
 func FuzzAutoboot(f *testing.F) {
 	for _, seed := range []string{documented, "boot_partition=2 # x\r\n[tryboot]\nboot_partition=3", "[all]\nboot_partition=9\n[tryboot]\nboot_partition=10\n", "[", "=", "\n\r\n[none]\x00"} {
 		f.Add([]byte(seed))

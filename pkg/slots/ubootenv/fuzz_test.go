@@ -18,6 +18,8 @@ var seedLists = []string{
 
 // FuzzCodec seals any bytes as an environment: they decode to what U-Boot has
 // in its hands, and that is encoded and decoded to the same.
+//
+//fuzz:covers codec.go
 func FuzzCodec(f *testing.F) {
 	for _, list := range seedLists {
 		for _, header := range []Header{Plain, WithFlags} {
@@ -62,6 +64,8 @@ func sealAs(block []byte, header Header) []byte {
 }
 
 // FuzzDecode takes any bytes as they are.
+//
+//fuzz:covers Decode isBlank parse
 func FuzzDecode(f *testing.F) {
 	for _, g := range golden {
 		f.Add(g.block(f))
@@ -123,6 +127,8 @@ func fuzzDisk(first, second []byte, kind, flags byte) *memory {
 // never writes; Update writes whole sectors of the environment and of what
 // belongs to it, nothing when it refuses, and what it wrote is there
 // afterwards.
+//
+//fuzz:covers read.go update.go
 func FuzzStore(f *testing.F) {
 	pair := small
 	pair.Second = small.Shadow
