@@ -36,11 +36,11 @@ func Select(all []Module, load, noload Filter) []Module {
 		if replaced || load.Given() && !load.Match(m.Name) || noload.Match(m.Name) {
 			continue
 		}
-		above := slices.IndexFunc(stack, func(s Module) bool { return compareNames(s.Name, m.Name) > 0 })
-		if above < 0 {
-			above = len(stack)
+		at := len(stack) // where most belong, since a directory is listed by name
+		for at > 0 && compareNames(stack[at-1].Name, m.Name) > 0 {
+			at--
 		}
-		stack = slices.Insert(stack, above, m)
+		stack = slices.Insert(stack, at, m)
 	}
 	return stack
 }

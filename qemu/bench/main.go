@@ -5,7 +5,7 @@
 //	go run ./qemu/bench
 //
 // BENCH_ROUNDS is how often each variant is booted (7), BENCH_APPEND adds words
-// to the kernel command line, BENCH_LAYOUT is slots, image or tryboot, and all
+// to the kernel command line, BENCH_LAYOUT is slots, image, tryboot or modules, and all
 // of them without. It is run from the top of the repository.
 package main
 
@@ -68,6 +68,9 @@ func bench() (err error) {
 	}
 	if err == nil && (layout == "" || layout == "tryboot") {
 		err = benchTryboot(progress, dir, debian.Modules, images.release, programs, track, rounds)
+	}
+	if err == nil && (layout == "" || layout == "modules") {
+		err = benchModules(progress, dir, debian.Modules, images.release, programs, track, rounds)
 	}
 	return err
 }

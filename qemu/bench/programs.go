@@ -25,6 +25,8 @@ type programs struct {
 	copy                   string // cp and fsync, in C
 	// The same for the layout tryboot.
 	startTryboot, floorTryboot string
+	// The same for the layout modules.
+	startModules, floorModules string
 	empty, stub                string // in Go
 	busybox                    string
 }
@@ -34,7 +36,8 @@ func buildPrograms(cache *qemu.Cache, dir string) (programs, error) {
 	in := func(name string) string { return filepath.Join(dir, name) }
 	p := programs{start: in("start"), finish: in("finish"), floor: in("floor"), empty: in("empty"),
 		startImage: in("start_image"), floorImage: in("floor_image"), copy: in("copy"),
-		startTryboot: in("start_tryboot"), floorTryboot: in("floor_tryboot")}
+		startTryboot: in("start_tryboot"), floorTryboot: in("floor_tryboot"),
+		startModules: in("start_modules"), floorModules: in("floor_modules")}
 	if err := os.CopyFS(in("src"), guestSources); err != nil {
 		return p, fmt.Errorf("cannot unpack the sources of the guest's programs: %w", err)
 	}
@@ -42,6 +45,7 @@ func buildPrograms(cache *qemu.Cache, dir string) (programs, error) {
 		{p.start, "start.c", "SLOTS"}, {p.startImage, "start.c", "IMAGE"}, {p.finish, "finish.c", "SLOTS"},
 		{p.floor, "floor.c", "SLOTS"}, {p.floorImage, "floor_image.c", "IMAGE"}, {p.copy, "copy.c", "IMAGE"},
 		{p.startTryboot, "start.c", "TRYBOOT"}, {p.floorTryboot, "floor_tryboot.c", "TRYBOOT"},
+		{p.startModules, "start.c", "MODULES"}, {p.floorModules, "floor_modules.c", "MODULES"},
 	} {
 		source := filepath.Join(in("src"), "guest", c.source)
 		if _, err := output("aarch64-linux-gnu-gcc", nil, "-static", "-Os", "-s", "-Wall", "-Wextra", "-Werror", "-D"+c.layout, "-o", c.program, source); err != nil {

@@ -18,6 +18,8 @@ type track struct {
 	// byClock measures with the workstation's clock. Else time counts
 	// instructions, and a wait for the disk is as long as chance wants it.
 	byClock bool
+	// processors is how many there are, 0 for one.
+	processors int
 	// words say which layout is booted; mounts are what it has to leave. None
 	// for the layout slots.
 	words  []string
@@ -77,7 +79,7 @@ func (t track) run(v variant) (figures, error) {
 	vm, err := qemu.Machine{
 		Kernel: t.kernel, Initramfs: v.initramfs, Append: append(words, t.append...),
 		Drives:           []qemu.Drive{{File: t.disk, Keep: t.keep}},
-		InstructionCount: count,
+		InstructionCount: count, Processors: t.processors,
 	}.Start()
 	if err != nil {
 		return figures{}, err

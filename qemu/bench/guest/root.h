@@ -34,17 +34,24 @@ static void mount_kernel_filesystems(void)
 	mount_at("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV | MS_STRICTATIME, "mode=0755,size=20%,nr_inodes=800k");
 }
 
-// lay mounts the overlay. The kernel only logs that one came up read-only.
-static void lay(const char *options)
+// see_writable looks at what the kernel only logs: an overlay that came up
+// read-only.
+static void see_writable(void)
 {
 	struct statvfs st;
 
-	mount_at("overlay", ROOT, "overlay", 0, options);
 	check(statvfs(ROOT, &st), "statvfs", ROOT);
 	if (st.f_flag & ST_RDONLY) {
 		errno = EROFS;
 		failed("mount", ROOT);
 	}
+}
+
+// lay mounts the overlay.
+static inline void lay(const char *options)
+{
+	mount_at("overlay", ROOT, "overlay", 0, options);
+	see_writable();
 }
 
 // empty removes what is in an open directory and lives on its device, and

@@ -13,10 +13,14 @@
 
 #include "check.h"
 
-// The last partition of the layout, and its drivers, each after those that it
+// What of the layout's disk appears last, and its drivers, each after those that it
 // depends on.
+#if defined IMAGE || defined MODULES
 #ifdef IMAGE
 #define DISK "/dev/vda4"
+#else
+#define DISK "/dev/vda"
+#endif
 static const char *const drivers[] = {
 	"/drivers/virtio_blk.ko.xz", "/drivers/overlay.ko.xz", "/drivers/loop.ko.xz", "/drivers/squashfs.ko.xz",
 };
