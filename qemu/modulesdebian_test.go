@@ -24,6 +24,11 @@ func TestDebianModules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	script := filepath.Join(t.TempDir(), "preinit.sh")
+	if err := os.WriteFile(script, []byte("set -eu\ntest -e $1/dev/null\necho $(wc -l <$1/proc/mounts) mounts >$1/etc/preinit\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	modules["rootcopy/run/preinit.sh"], modules["rootcopy/usr/local/bin/copied.sh"] = script, script
 	stick, disk := DemoModulesDisk(modules), filepath.Join(t.TempDir(), "disk.img")
 	if err := stick.Write(disk); err != nil {
 		t.Fatal(err)
@@ -34,6 +39,8 @@ func TestDebianModules(t *testing.T) {
 		{"findmnt -rno FSTYPE /", "overlay"},
 		{"findmnt -rno SOURCE,FSTYPE " + memoryDir + "/data", "/dev/vda2 ext4"},
 		{"ls " + memoryDir + "/bundles", `00-core.sb\s+05-motd.sb\s+10-tip.sb`},
+		{"cat /etc/preinit", `\d+ mounts`},
+		{"stat -c %U:%a /usr/local/bin/copied.sh", "root:644"},
 		{"cat /etc/motd.tip", "Put modules of your own into minios/modules."},
 		{`grep -o '"degraded": [a-z]*' /run/minos/boot.json`, `"degraded": false`},
 		{"dmesg -t --level=emerg,alert,crit,err,warn | grep -i -e '^minos' -e overlay -e ext4 -e squashfs", ""},

@@ -258,17 +258,17 @@ func TestStatement3_6_21_ManyModules(t *testing.T) {
 
 // Layouts 3.6, statement 20.
 func TestStatement3_6_20_ToRAM(t *testing.T) {
-	extra := []string{"minios/config.conf=x", "minios/authorized_keys=y", "minios/boot/vmlinuz=k", "minios/link->config.conf"}
+	extra := []string{"minios/config.conf=x", "minios/authorized_keys=y", "minios/boot/vmlinuz=k", "minios/link->config.conf", "minios/rootcopy/x:0600=r"}
 	for words, want := range map[string]string{
-		"toram=trim load=00-01":     "minios/ minios/00-core.sb minios/01-kernel-6.1.sb minios/authorized_keys minios/config.conf",
-		"toram":                     "minios/ minios/00-core.sb minios/01-kernel-6.1.sb minios/05-x.sb minios/10-z.sb minios/authorized_keys minios/boot/ minios/boot/vmlinuz minios/config.conf",
-		"toram=full from=/dev/sda1": "minios/ minios/00-core.sb minios/01-kernel-6.1.sb minios/05-x.sb minios/10-z.sb minios/authorized_keys minios/boot/ minios/boot/vmlinuz minios/config.conf",
+		"toram=trim load=00-01":     "minios/ minios/00-core.sb minios/01-kernel-6.1.sb minios/authorized_keys minios/config.conf minios/rootcopy/ minios/rootcopy/x:0600",
+		"toram":                     "minios/ minios/00-core.sb minios/01-kernel-6.1.sb minios/05-x.sb minios/10-z.sb minios/authorized_keys minios/boot/ minios/boot/vmlinuz minios/config.conf minios/link->config.conf minios/rootcopy/ minios/rootcopy/x:0600",
+		"toram=full from=/dev/sda1": "minios/ minios/00-core.sb minios/01-kernel-6.1.sb minios/05-x.sb minios/10-z.sb minios/authorized_keys minios/boot/ minios/boot/vmlinuz minios/config.conf minios/link->config.conf minios/rootcopy/ minios/rootcopy/x:0600",
 	} {
 		k := bootModules(t, words, stickWith(aSet(append(extra, sessions("2", 2)...)...)...))
 		if got := strings.Join(names(k, dataDir), " "); got != want || k.MountedAt(dataDir) != "tmpfs" || readFile(k, "/sbin/init") == "" {
 			t.Errorf("%s: in memory are %q, want %q:\n%s", words, got, want, k.Trace())
 		}
-		if k.Unsynced() != 0 || strings.Contains(k.Trace(), "degraded") || !strings.HasPrefix(readFile(k, dataDir+"/minios/config.conf"), "x") {
+		if k.Unsynced() != 0 || strings.Contains(k.Trace(), "degraded") || !strings.HasPrefix(readFile(k, dataDir+"/minios/config.conf"), "x") || !isLike(k, "/x", "r", 0o600) {
 			t.Errorf("%s:\n%s", words, k.Trace())
 		}
 		released := strings.Index(k.Trace(), "unmount "+dataDir+"\n")

@@ -326,7 +326,7 @@ func (d *medium) moveToRAM(words setWords, stack []modset.Module) error {
 	if err := copied.Apply(env); err != nil {
 		return err
 	}
-	if err := modset.Copy(k, files, d.set, path.Join(ramAt, below), d.machine.Say); err != nil {
+	if err := modset.Copy(k, files, d.set, ramAt, below, d.machine.Say); err != nil {
 		return errors.Join(err, copied.Undo(env))
 	}
 	d.release()

@@ -130,6 +130,9 @@ func (d *medium) prepare(words setWords) (Root, error) {
 	root.Steps = append(store.steps, mount.Step{Name: mediumRole, Title: "mount the medium", Do: d.held()})
 	lowers := root.addModules(d.set, stack)
 	root.addSession(store, choice, words.wish, now, lowers, d.machine.Config.UpperSize)
+	if modset.HasRootCopy(d.machine.Kernel, d.set) {
+		root.addRootCopy(d.set)
+	}
 	return root, nil
 }
 
@@ -156,6 +159,20 @@ func (r *Root) addModules(set string, stack []modset.Module) (lowers []string) {
 	}
 	slices.Reverse(lowers)
 	return lowers
+}
+
+// addRootCopy adds the steps that change the system as its set wants it: they come
+// when it is proved that it can be written to.
+func (r *Root) addRootCopy(set string) {
+	r.Steps = append(r.Steps, mount.Step{
+		Name: "rootcopy", Title: "copy rootcopy into the system", After: []string{"root"},
+		Do:        []mount.Action{modset.RootCopy{Set: set, Root: newRoot}},
+		Tolerated: true, Loss: "files of rootcopy are missing",
+	}, mount.Step{
+		Name: "preinit", Title: "run rootcopy/run/preinit.sh", After: []string{"rootcopy"},
+		Do:        []mount.Action{modset.PreInit{Set: set, Root: newRoot}},
+		Tolerated: true, Loss: "the system is not as its preinit.sh wants it",
+	})
 }
 
 // env is what actions work with while the medium is looked for.

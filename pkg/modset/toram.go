@@ -3,14 +3,11 @@ package modset
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"strconv"
 	"strings"
-	"time"
 
-	"github.com/minos-os/minos-init/pkg/mount"
 	"github.com/minos-os/minos-init/pkg/sys"
 )
 
@@ -36,20 +33,18 @@ func ParseRAM(value string) (RAM, error) {
 	return NoRAM, errors.New("expected no value, full or trim")
 }
 
-// File is a file of a set.
-type File struct {
-	Name string // seen from the directory of the set
-	Size int64  // bytes
-}
-
 // trimmed are the files that Trim takes besides modules, where they are there.
 var trimmed = []string{"config.conf", "authorized_keys"}
 
-// List are the files that are copied. Links and other things that are no
-// files are not.
+// List are the files that are copied.
 func (r RAM) List(k sys.Kernel, set string, stack []Module) (files []File, err error) {
 	if r == Full {
-		return tree(k, set, "", maxDepth)
+		return tree(k, set, "", maxDepth, func(name string) bool { return name == StoreDir })
+	}
+	if HasRootCopy(k, set) {
+		if files, err = tree(k, set, RootCopyDir, maxDepth, func(string) bool { return false }); err != nil {
+			return nil, err
+		}
 	}
 	var names []string
 	for _, m := range stack {
@@ -61,32 +56,7 @@ func (r RAM) List(k sys.Kernel, set string, stack []Module) (files []File, err e
 			return nil, err
 		}
 		if err == nil && info.Mode.IsRegular() {
-			files = append(files, File{name, info.Size})
-		}
-	}
-	return files, nil
-}
-
-// tree are the files below a directory of a set, but for the sessions.
-func tree(k sys.Kernel, set, dir string, depth int) (files []File, err error) {
-	names, err := k.ReadDir(path.Join(set, dir))
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range names {
-		name = path.Join(dir, name)
-		info, err := k.Lstat(path.Join(set, name))
-		switch {
-		case err != nil:
-			return nil, err
-		case info.Mode.IsRegular():
-			files = append(files, File{name, info.Size})
-		case info.Mode.IsDir() && name != StoreDir && depth > 0:
-			below, err := tree(k, set, name, depth-1)
-			if err != nil {
-				return nil, err
-			}
-			files = append(files, below...)
+			files = append(files, File{name, info})
 		}
 	}
 	return files, nil
@@ -97,7 +67,7 @@ func tree(k sys.Kernel, set, dir string, depth int) (files []File, err error) {
 func Room(files []File) (size int64) {
 	const page, more = 64 << 10, 1 << 20
 	for _, f := range files {
-		size += (f.Size + page - 1) / page * page
+		size += (f.info.Size + page - 1) / page * page
 	}
 	return size + more
 }
@@ -122,52 +92,4 @@ func memory(meminfo, key string) int64 {
 		}
 	}
 	return 0
-}
-
-const (
-	pieceSize = 64 << 10        // that is copied at once, in bytes
-	tellEvery = 5 * time.Second // from one line of progress to the next
-)
-
-// Copy copies files from one directory to another.
-func Copy(k sys.Kernel, files []File, from, to string, say func(line string)) error {
-	piece, told := make([]byte, pieceSize), k.Now()
-	for i, f := range files {
-		if now := k.Now(); now-told >= tellEvery || i == 0 {
-			say(fmt.Sprintf("copying the set to memory: %d of %d files", i, len(files)))
-			told = now
-		}
-		if err := mount.MkdirAll(k, path.Dir(path.Join(to, f.Name))); err != nil {
-			return err
-		}
-		if err := copyFile(k, path.Join(from, f.Name), path.Join(to, f.Name), piece); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func copyFile(k sys.Kernel, from, to string, piece []byte) error {
-	r, err := k.OpenReader(from)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	w, err := k.CreateFile(to, 0o644)
-	if err != nil {
-		return err
-	}
-	for err == nil {
-		var n int
-		n, err = io.ReadFull(r, piece)
-		if n > 0 {
-			if _, writeErr := w.Write(piece[:n]); writeErr != nil {
-				err = writeErr
-			}
-		}
-	}
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		err = nil
-	}
-	return errors.Join(err, w.Close())
 }

@@ -17,6 +17,8 @@ import (
 type Toolbox struct {
 	Root string // where the root filesystem is mounted already, read-only
 	Name string // "slot A", for people
+	// Own says that only the root filesystem's own programs count.
+	Own bool
 }
 
 // toolPath is where programs are looked for, and their PATH.
@@ -64,7 +66,7 @@ func (b Toolbox) Enter(env Env, at, memory, tool string) (*Room, error) {
 	room := &Room{Tmp: path.Join(at, "tmp"), name: b.Name, root: at, tmp: "/tmp"}
 	mounts := b.mounts(at, memory)
 	var ok bool
-	if room.program, ok = findTool(env.Kernel, "/", tool); ok {
+	if room.program, ok = findTool(env.Kernel, "/", tool); ok && !b.Own {
 		room.root, room.tmp = "/", room.Tmp
 		mounts = []Action{Tmpfs(room.Tmp, memory)}
 	} else if room.program, ok = findTool(env.Kernel, b.Root, tool); !ok {

@@ -148,7 +148,7 @@ func (k *Kernel) openOverlay(options []string) (*filesystem, error) {
 		}
 		f.layers = append([]*node{upper.node()}, f.layers...)
 		f.writable = !upper.mount.readOnly
-		f.log = upper.mount.fs.log
+		f.log, f.free = upper.mount.fs.log, upper.mount.fs.free
 		if work.node().entries["work"] == nil {
 			f.log.change(entry{work.node(), "work", newDir(0)})
 		}
