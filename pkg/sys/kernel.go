@@ -69,6 +69,8 @@ type Files interface {
 	// ResolveIn follows path, and each symbolic link in it, as a process whose
 	// root is root would. It returns where the path ends, seen from that root.
 	ResolveIn(root, path string) (string, FileInfo, error)
+	// Subvolume tells of the subvolume of a btrfs that a directory is in.
+	Subvolume(dir string) (Subvolume, error)
 	// Statfs tells of the filesystem that holds path.
 	Statfs(path string) (Statfs, error)
 
@@ -211,6 +213,13 @@ type Statfs struct {
 	Magic    int64 // the kernel's number of the type, unix.OVERLAYFS_SUPER_MAGIC
 	ReadOnly bool  // writes fail with EROFS
 	Free     int64 // what can still be written, in bytes
+}
+
+// Subvolume is what is known of a subvolume of a btrfs.
+type Subvolume struct {
+	ID       uint64 // 5: the top level
+	Top      bool   // the directory that was asked about is the subvolume's own
+	ReadOnly bool   // no mount makes it writable; known only when Top
 }
 
 // Device is an open block device.

@@ -47,8 +47,16 @@ func (Linux) GrowFilesystem(dir, fstype string, size int64) error {
 	default:
 		return fmt.Errorf("the kernel does not make a mounted %s larger", fstype)
 	}
+	if err := ioctl(fd, request, arg); err != nil {
+		return &fs.PathError{Op: "grow the " + fstype + " at", Path: dir, Err: err}
+	}
+	return nil
+}
+
+// ioctl is ioctl(2) with something to read from or write to.
+func ioctl(fd int, request uintptr, arg unsafe.Pointer) error {
 	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request, uintptr(arg)); errno != 0 {
-		return &fs.PathError{Op: "grow the " + fstype + " at", Path: dir, Err: errno}
+		return errno
 	}
 	return nil
 }

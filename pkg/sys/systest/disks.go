@@ -41,11 +41,14 @@ type Part struct {
 	Errors bool   // an ext4 says that it has errors
 	// Unclean is an ext4 without a journal that was not unmounted.
 	Unclean bool
-	Files   []string      // "dir/", "file=content", "link->target"
-	Full    bool          // statfs says that it has no space left
-	Room    int64         // bytes for the content of files, which statfs tells; 0: more than anybody needs
-	At      time.Duration // when it appears, if later than the others
-	Raw     []byte        // what is at its start where there is no filesystem
+	Files   []string // "dir/", "file=content", "link->target"
+	// Subvolumes are those of a btrfs, by the paths of their directories; "" is the
+	// top level.
+	Subvolumes map[string]sys.Subvolume
+	Full       bool          // statfs says that it has no space left
+	Room       int64         // bytes for the content of files, which statfs tells; 0: more than anybody needs
+	At         time.Duration // when it appears, if later than the others
+	Raw        []byte        // what is at its start where there is no filesystem
 
 	root    *node            // what has become of Files, over several machines
 	uuid    string           // of the ext4 written to Raw that root belongs to

@@ -69,7 +69,7 @@ func (p place) info() sys.FileInfo {
 	if n.inode == 0 {
 		n.inode = uint64(inodes.Add(1))
 	}
-	return sys.FileInfo{Mode: n.mode, Size: n.length(), Dev: p.mount.fs.dev, Inode: n.inode, Modified: n.modified}
+	return sys.FileInfo{Mode: n.mode, Size: n.length(), Dev: p.mount.fs.dev<<32 + p.mount.fs.subvolume(p.rel).ID, Inode: n.inode, Modified: n.modified}
 }
 
 // Readlink implements sys.Files.
@@ -98,6 +98,20 @@ func (k *Kernel) ResolveIn(root, name string) (string, sys.FileInfo, error) {
 		return "", sys.FileInfo{}, failed("open", path.Join(root, name), err)
 	}
 	return path.Join("/", strings.TrimPrefix(p.full, strings.TrimSuffix(root, "/"))), p.info(), nil
+}
+
+// Subvolume implements sys.Files.
+func (k *Kernel) Subvolume(dir string) (sys.Subvolume, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p, err := k.find("open", dir, true)
+	if err != nil {
+		return sys.Subvolume{}, err
+	}
+	if p.mount.fs.kind != "btrfs" {
+		return sys.Subvolume{}, failed("find the subvolume of", dir, unix.ENOTTY)
+	}
+	return p.mount.fs.subvolume(p.rel), nil
 }
 
 // Statfs implements sys.Files.

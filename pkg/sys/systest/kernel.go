@@ -85,7 +85,7 @@ func New(cmdline string, initramfs ...string) *Kernel {
 		sysfs: makeTree([]string{"class/block/", "devices/", "bus/"}),
 		dev:   makeTree([]string{"console=", "kmsg=", "null="}),
 	}
-	k.addFilesystems("proc", "sysfs", "devtmpfs", "tmpfs", "ext4", "overlay", "squashfs", "vfat", "erofs", "iso9660")
+	k.addFilesystems("proc", "sysfs", "devtmpfs", "tmpfs", "ext4", "overlay", "squashfs", "vfat", "erofs", "iso9660", "btrfs")
 	root := makeTree(append([]string{"dev/null=", "proc/", "sys/", "run/", "exitrd/dev/", "exitrd/oldroot/", "exitrd/proc/", "exitrd/run/", "exitrd/sys/", "etc/initrd-release=ID=minos-init\n"}, initramfs...))
 	k.mounts = []*mountpoint{{at: "/", source: "rootfs", fs: k.newFilesystem("ramfs", root)}}
 	return k

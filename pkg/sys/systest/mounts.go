@@ -13,6 +13,7 @@ import (
 var magics = map[string]int64{
 	"ramfs": unix.RAMFS_MAGIC, "tmpfs": unix.TMPFS_MAGIC, "overlay": unix.OVERLAYFS_SUPER_MAGIC,
 	"ext4": unix.EXT4_SUPER_MAGIC, "squashfs": unix.SQUASHFS_MAGIC, "vfat": unix.MSDOS_SUPER_MAGIC,
+	"btrfs": unix.BTRFS_SUPER_MAGIC,
 }
 
 // readOnlyTypes cannot be written by their format.
@@ -103,6 +104,7 @@ func (k *Kernel) open(m sys.MountRequest) (*filesystem, error) {
 	}
 	if part.root == nil {
 		part.root = makeTree(part.Files)
+		part.root.addSubvolumes(part.Subvolumes)
 	}
 	if part.fs == nil {
 		part.fs = k.newFilesystem(m.FSType, part.root)
@@ -147,9 +149,11 @@ func (k *Kernel) openOverlay(options []string) (*filesystem, error) {
 			return nil, unix.EINVAL
 		}
 		f.layers = append([]*node{upper.node()}, f.layers...)
-		f.writable = !upper.mount.readOnly
+		in := upper.mount.fs.subvolume(upper.rel)
+		f.parted = in.ID != work.mount.fs.subvolume(work.rel).ID
+		f.writable = !upper.mount.readOnly && !in.ReadOnly
 		f.log, f.free = upper.mount.fs.log, upper.mount.fs.free
-		if work.node().entries["work"] == nil {
+		if work.node().entries["work"] == nil && f.writable {
 			f.log.change(entry{work.node(), "work", newDir(0)})
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 )
 
 // superblock is the start of a partition with the least that a probe takes for
@@ -24,6 +25,8 @@ func superblock(p *Part) []byte {
 		putSquashfs(b)
 	case "vfat":
 		putFAT32(b, p.Label)
+	case "btrfs":
+		putBtrfs(b[64<<10:], p.Label, p.Size)
 	case "iso9660":
 		putISO9660(b[32768:], p.Label)
 	}
@@ -76,6 +79,19 @@ func putFAT32(b []byte, label string) {
 	copy(b[71:82], fmt.Sprintf("%-11s", label))
 	copy(b[82:], "FAT32   ")
 	b[510], b[511] = 0x55, 0xAA
+}
+
+// putBtrfs writes a struct btrfs_super_block (linux/btrfs_tree.h).
+func putBtrfs(sb []byte, label string, size int64) {
+	const length = 4096
+	copy(sb[32:], "minos-test-uuid.")
+	le.PutUint64(sb[48:], 64<<10) // bytenr
+	copy(sb[64:], "_BHRfS_M")
+	le.PutUint32(sb[144:], 4096)         // sectorsize
+	le.PutUint32(sb[148:], 16384)        // nodesize
+	le.PutUint64(sb[209:], uint64(size)) // dev_item.total_bytes
+	copy(sb[299:554], label)
+	le.PutUint32(sb, crc32.Checksum(sb[32:length], crc32.MakeTable(crc32.Castagnoli)))
 }
 
 // putISO9660 writes a primary volume descriptor (ECMA-119, 8.4).

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/minos-os/minos-init/pkg/sys"
 	"golang.org/x/sys/unix"
 )
 
@@ -20,6 +21,8 @@ type node struct {
 	inner   *inner  // the ext4 that is in it
 	target  string  // of a symbolic link
 	entries map[string]*node
+
+	subvolume *sys.Subvolume // whose own directory it is
 
 	inode    uint64 // 0: it has none yet
 	modified int64  // 0: not since it was made
@@ -118,6 +121,7 @@ type filesystem struct {
 	kind     string
 	layers   []*node // top first; only layers[0] is written, when it is the upper
 	writable bool    // false for a read-only type, and an overlay without an upper
+	parted   bool    // an overlay whose upper and work are in two subvolumes
 	magic    int64
 	dev      uint64
 	free     int64    // bytes, as statfs tells
@@ -269,8 +273,14 @@ func (k *Kernel) parent(p place) (dir *node, name string, err error) {
 	if p.mount.readOnly || !p.mount.fs.writable {
 		return nil, "", unix.EROFS
 	}
+	if p.mount.fs.subvolume(path.Dir(p.rel)).ReadOnly {
+		return nil, "", unix.EROFS
+	}
 	dir, name = p.mount.fs.layers[0], path.Base(p.rel)
 	for _, part := range split(path.Dir(p.rel)) {
+		if dir.entries[part] == nil && p.mount.fs.parted {
+			return nil, "", unix.EXDEV // a copy cannot be moved from work to upper
+		}
 		if dir.entries[part] == nil {
 			p.mount.fs.log.change(entry{dir, part, newDir(0o755)}) // copied up
 		}
