@@ -19,6 +19,9 @@ func sets() map[string][]string {
 		// A medium may also be a btrfs, which is large: EXTRA= has it.
 		"modules": {"ext4", "overlay", "squashfs", "vfat", "isofs", "loop"},
 
+		// btrfs is as large as all others together, so it comes only when asked for.
+		"profiles": {"btrfs", "overlay"},
+
 		"virtio": {"virtio_pci", "virtio_mmio", "virtio_blk"},
 		"scsi":   {"virtio_scsi", "sd_mod"},
 		"nvme":   {"nvme"},
@@ -52,6 +55,11 @@ type companion struct {
 }
 
 func setNames() []string { return sortedKeys(sets()) }
+
+// defaultSets are those that an image gets for which nobody has named any.
+func defaultSets() []string {
+	return slices.DeleteFunc(setNames(), func(name string) bool { return name == "profiles" })
+}
 
 func checkSets(names []string) error {
 	for _, name := range names {

@@ -132,7 +132,7 @@ func scenarios() []scenario {
 
 // Layouts 6.2, statement 2: a golden trace of a whole boot.
 func TestStatement6_2_2_GoldenTraces(t *testing.T) {
-	for _, s := range slices.Concat(scenarios(), imageScenarios(), trybootScenarios(), moduleScenarios()) {
+	for _, s := range slices.Concat(scenarios(), imageScenarios(), trybootScenarios(), moduleScenarios(), profileScenarios()) {
 		t.Run(s.name, func(t *testing.T) {
 			k := systest.New(s.cmdline)
 			if s.second != nil {

@@ -153,6 +153,9 @@ func (l *Log) Found(root layout.Root) {
 		}
 	}
 	l.Info("%s %s: %s", root.Choice.What, root.Choice.Value, root.Choice.Reason)
+	if root.Base.What != "" {
+		l.Info("%s %s: %s", root.Base.What, root.Base.Value, root.Base.Reason)
+	}
 	l.Info("disk %s: %s", root.Disk, strings.Join(roles, " "))
 	for _, w := range root.Warnings {
 		l.Warn("%s", w)

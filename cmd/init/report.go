@@ -34,7 +34,7 @@ func (t *timeline) Mark(name string) {
 
 // bootReport is the record of a boot that has come to its end.
 func bootReport(log *Log, lay layout.Layout, root layout.Root, built mount.Built, mods modules, line *timeline) report.Report {
-	overlay, durability, choice := root.Overlay, root.Upper, root.Choice
+	overlay, durability, choice, subvolume := root.Overlay, root.Upper, root.Choice, root.Subvolume
 	var degraded []string
 	source := ""
 	if root.Source != nil {
@@ -45,7 +45,7 @@ func bootReport(log *Log, lay layout.Layout, root layout.Root, built mount.Built
 	for _, o := range built.Outcomes {
 		line.marks = append(line.marks, report.Mark{Name: "step " + o.Step, Began: o.Began, At: o.Ended})
 		if o.Step == "root" && !o.Full {
-			overlay, durability = root.StandIn, string(config.Volatile)
+			overlay, durability, subvolume = root.StandIn, string(config.Volatile), 0
 		}
 		if other, is := root.Choices[o.Step]; is && !o.Full {
 			choice = other
@@ -56,10 +56,10 @@ func bootReport(log *Log, lay layout.Layout, root layout.Root, built mount.Built
 	}
 	return report.Report{
 		Version: version, Layout: lay.Name,
-		Choice: choice, Source: source, Disk: "/dev/" + root.Disk, BootState: root.BootState, Roles: rolesAfter(root.Roles, built),
+		Choice: choice, Base: root.Base, Source: source, Disk: "/dev/" + root.Disk, BootState: root.BootState, Roles: rolesAfter(root.Roles, built),
 		Overlay: report.Overlay{
 			Lowers: overlay.Lowers, Upper: overlay.Upper.UpperDir(), Work: overlay.Upper.WorkDir(),
-			Durability: durability, Options: overlay.Options(),
+			Durability: durability, Options: overlay.Options(), Subvolume: subvolume,
 		},
 		FirstBoot: log.setUp, Modules: mods.Loaded(), Warnings: log.Warnings(), Degraded: degraded,
 		Timeline: line.marks,

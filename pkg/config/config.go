@@ -32,6 +32,7 @@ type Config struct {
 	KN86Slots  []string          // every value of kn86.slot= in order, as written, valid or not; none
 	Tryboot    TrybootRequest    // minos.tryboot=; TrybootFlag
 	TryParts   TrybootParts      // minos.tryboot-parts=; 1 to 6, in their order
+	Profiles   Profiles          // minos.profiles-label=, minos.profiles-data=, minos.redirect-dir=; DefaultProfiles
 	UpperSize  string            // minos.volatile-size=, as tmpfs takes it; "25%": a runaway log must not take what the device needs to be reached
 	Images     []string          // minos.images=, in the order in which they are looked for
 	ImageOld   MarkPlace         // minos.image-old=; Infix
@@ -148,7 +149,7 @@ func (c Config) Has(key string) bool {
 // becomes a warning, and what was set before it stays.
 func Parse(conf, cmdline []byte) Config {
 	c := Config{Layout: DefaultLayout, Overlay: Keep, Timestamps: true, Files: -1, Tryboot: TrybootFlag, TryParts: TrybootParts{1, 2, 3, 4, 5, 6}, UpperSize: "25%",
-		Fsck: Fsck{FsckAuto, FsckPreen}, Images: []string{"root-squashfs.img", "root-squash.img"}, ImageOld: Infix, BootState: EnvPlace{Size: 0x4000, Second: -1}}
+		Fsck: Fsck{FsckAuto, FsckPreen}, Images: []string{"root-squashfs.img", "root-squash.img"}, ImageOld: Infix, Profiles: DefaultProfiles, BootState: EnvPlace{Size: 0x4000, Second: -1}}
 	keys := Keys()
 	for _, line := range fileLines(conf) {
 		where := fmt.Sprintf("%s, line %d", FileName, line.number)

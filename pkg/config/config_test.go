@@ -16,7 +16,7 @@ var withoutWords = cmpopts.IgnoreFields(Config{}, "Words")
 func defaults(change func(*Config)) Config {
 	c := Config{Layout: "slots", Overlay: "keep", Fsck: Fsck{"auto", "preen"}, Timestamps: true, BootState: EnvPlace{0, 0x4000, -1}, Files: -1,
 		Images: []string{"root-squashfs.img", "root-squash.img"}, ImageOld: "infix",
-		Tryboot: "flag", TryParts: TrybootParts{1, 2, 3, 4, 5, 6}, UpperSize: "25%"}
+		Tryboot: "flag", TryParts: TrybootParts{1, 2, 3, 4, 5, 6}, Profiles: DefaultProfiles, UpperSize: "25%"}
 	if change != nil {
 		change(&c)
 	}
@@ -77,6 +77,12 @@ func TestParse(t *testing.T) {
 			}
 		})},
 		{"boot files at the top", "", "minos.files=0", defaults(func(c *Config) { c.Files = 0 })},
+		{"profiles", "minos.redirect-dir=on\nminos.profiles-label=a", "minos.profiles-label=a,b minos.profiles-data=/srv/x flipper.profile=../x", defaults(func(c *Config) {
+			c.Profiles = Profiles{"a", "b", "/srv/x", true}
+		})},
+		{"profiles without", "minos.redirect-dir=on\nminos.redirect-dir=off\nminos.profiles-label=a,b", "minos.profiles-label=a minos.profiles-data=none", defaults(func(c *Config) {
+			c.Profiles = Profiles{"a", "", "", false}
+		})},
 		{"tryboot", "minos.tryboot=selector", "minos.tryboot-parts=1,2,3,5,6,7 kn86.slot=B kn86.slot=b", defaults(func(c *Config) {
 			c.Tryboot, c.TryParts, c.KN86Slots = TrybootSelector, TrybootParts{1, 2, 3, 5, 6, 7}, []string{"B", "b"}
 		})},
@@ -138,6 +144,14 @@ func TestParseWarnings(t *testing.T) {
 		{"", "minos.image-old=x", line + `"minos.image-old=x", ignoring: expected infix or suffix`},
 		{"", "minos.newimg=all", line + `"minos.newimg=all", ignoring: expected any, wait, or both with a comma`},
 		{"", "minos.tryboot=on", line + `"minos.tryboot=on", ignoring: expected flag or selector`},
+		{"", "minos.profiles-label=a,a", line + `"minos.profiles-label=a,a", ignoring: expected the label of a filesystem, or two different ones with a comma between`},
+		{"", "minos.profiles-label=", line + `"minos.profiles-label=", ignoring: expected the label of a filesystem, or two different ones with a comma between`},
+		{"", "minos.profiles-label=a,", line + `"minos.profiles-label=a,", ignoring: expected the label of a filesystem, or two different ones with a comma between`},
+		{"", "minos.profiles-label=a,b,c", line + `"minos.profiles-label=a,b,c", ignoring: expected the label of a filesystem, or two different ones with a comma between`},
+		{"", "minos.profiles-data=data", line + `"minos.profiles-data=data", ignoring: expected an absolute path, for example /data, or none`},
+		{"", "minos.profiles-data=/", line + `"minos.profiles-data=/", ignoring: expected an absolute path, for example /data, or none`},
+		{"", "minos.profiles-data=/a/../b", line + `"minos.profiles-data=/a/../b", ignoring: expected an absolute path, for example /data, or none`},
+		{"", "minos.redirect-dir=yes", line + `"minos.redirect-dir=yes", ignoring: expected on or off`},
 		{"", "minos.tryboot-parts=1,2,3,4,5", line + `"minos.tryboot-parts=1,2,3,4,5", ignoring: expected six different numbers of partitions, for example 1,2,3,5,6,7`},
 		{"", "minos.tryboot-parts=1,2,3,4,5,5", line + `"minos.tryboot-parts=1,2,3,4,5,5", ignoring: expected six different numbers of partitions, for example 1,2,3,5,6,7`},
 		{"", "minos.tryboot-parts=0,2,3,4,5,6", line + `"minos.tryboot-parts=0,2,3,4,5,6", ignoring: expected six different numbers of partitions, for example 1,2,3,5,6,7`},

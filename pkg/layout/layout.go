@@ -32,6 +32,7 @@ func Table() []Layout {
 		{Name: "image", Timeout: 10 * time.Second, Filesystems: []string{"loop", "squashfs", "overlay"}, Prepare: prepareImage},
 		{Name: "tryboot", Timeout: 5 * time.Second, Filesystems: []string{"overlay", "vfat"}, Prepare: prepareTryboot},
 		{Name: "modules", Timeout: 45 * time.Second, Filesystems: []string{"loop", "squashfs", "overlay"}, Prepare: prepareModules},
+		{Name: "profiles", Timeout: 15 * time.Second, Filesystems: []string{"btrfs", "overlay"}, Prepare: prepareProfiles},
 	}
 }
 
@@ -61,7 +62,8 @@ type Machine struct {
 // Root is a new root as a layout wants it.
 type Root struct {
 	Choice   report.Choice
-	Disk     string // the boot disk, "vda"
+	Base     report.Choice // what that lies over, where it is a choice of its own
+	Disk     string        // the boot disk, "vda"
 	Roles    []report.Role
 	Warnings []string
 	// BootState is where the boot state is, for who changes it later.
@@ -79,8 +81,10 @@ type Root struct {
 	Source  func(k sys.Kernel, full func(step string) bool) string
 	Path    string        // where it is mounted once the steps are done
 	Overlay mount.Overlay // of the step "root", when that is done in full
-	Upper   string        // what becomes of the upper then: "keep", "reset" or "volatile"
-	StandIn mount.Overlay // of the step "root", when it had to be replaced
+	// Subvolume is the number of the btrfs subvolume that has the upper of Overlay.
+	Subvolume uint64
+	Upper     string        // what becomes of the upper then: "keep", "reset" or "volatile"
+	StandIn   mount.Overlay // of the step "root", when it had to be replaced
 	// Choices are what was chosen when the step of that name had to be replaced,
 	// where that makes a difference.
 	Choices map[string]report.Choice

@@ -21,13 +21,16 @@ type Overlay struct {
 	// Distrust asks for the full write probe on every boot, for an upper whose
 	// filesystem can mount and then fail each write.
 	Distrust bool
+	// RedirectDir lets a directory of a lower be renamed: the upper notes where it
+	// came from. It is for an upper whose lower never changes.
+	RedirectDir bool
 	// ReadOnly hands the root over read-only, once it is proved. Whoever wants to
 	// write remounts it.
 	ReadOnly bool
 }
 
 // Options are the mount options. The four features are named and off, whatever
-// the kernel was built with: an upper that outlives a change of its lower is
+// the kernel was built with, but for one that can be asked for: an upper that outlives a change of its lower is
 // defined only without them (Documentation/filesystems/overlayfs.rst), and
 // with index on a new image ends in ESTALE.
 func (o Overlay) Options() (options []string) {
@@ -37,8 +40,12 @@ func (o Overlay) Options() (options []string) {
 	if o.Upper.Dir == "" {
 		return options
 	}
+	redirect := "redirect_dir=off"
+	if o.RedirectDir {
+		redirect = "redirect_dir=on"
+	}
 	return append(options, "upperdir="+o.Upper.UpperDir(), "workdir="+o.Upper.WorkDir(),
-		"index=off", "metacopy=off", "redirect_dir=off", "xino=off")
+		"index=off", "metacopy=off", redirect, "xino=off")
 }
 
 // maxLowers is the kernel's limit (fs/overlayfs/params.h, OVL_MAX_STACK).
@@ -155,15 +162,15 @@ func (o Overlay) probeReadOnly(env Env) error {
 	return nil
 }
 
-// probeDir is where the full probe writes: /run is in every root, and what is
+// ProbeDir is where the full probe writes: /run is in every root, and what is
 // copied up of it is hidden for ever by the tmpfs that is mounted on it.
-const probeDir = "run"
+const ProbeDir = "run"
 
 // probeWrite copies a directory of the lower up and makes, reads and deletes a
 // file in it, which needs the upper, the work directory and their attributes
 // to work together.
 func (o Overlay) probeWrite(env Env) error {
-	dir := path.Join(o.Target, probeDir)
+	dir := path.Join(o.Target, ProbeDir)
 	err := MkdirAll(env.Kernel, dir)
 	if err == nil {
 		err = writeAndRead(env, path.Join(dir, ".minos-probe"))

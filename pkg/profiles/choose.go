@@ -61,14 +61,14 @@ func ChooseProfile(f ProfileFacts) ProfileChoice {
 		}
 		if err == nil {
 			c.ID, c.Source, c.Reason = ref.ID, wish.source, wish.reason
-			c.Degraded = unfulfilled(c.Rejected, "profile", string(ref.ID)+" is started")
+			c.Degraded = unfulfilled(c.Rejected, string(ref.ID)+" is started")
 			return c
 		}
 		c.Rejected = append(c.Rejected, Rejected{wish.named.Value, err.Error()})
 	}
 	if len(c.Rejected) > 0 {
 		c.Reason = "what was asked for is not there"
-		c.Degraded = unfulfilled(c.Rejected, "profile", "no other was asked for")
+		c.Degraded = unfulfilled(c.Rejected, "no other was asked for")
 		return c
 	}
 	return f.chooseOnly(c)
@@ -90,12 +90,12 @@ func (f ProfileFacts) chooseOnly(c ProfileChoice) ProfileChoice {
 
 // unfulfilled says what was asked for and is not there; nil when nothing is
 // missing.
-func unfulfilled(rejected []Rejected, what, instead string) error {
+func unfulfilled(rejected []Rejected, instead string) error {
 	if len(rejected) == 0 {
 		return nil
 	}
 	first := rejected[0]
-	return fmt.Errorf("the %s %q was asked for: %s; %s", what, first.Value, first.Reason, instead)
+	return fmt.Errorf("%q was asked for: %s; %s", first.Value, first.Reason, instead)
 }
 
 // BaseFacts is what ChooseBase looks at.
@@ -142,7 +142,7 @@ func ChooseBase(f BaseFacts) (BaseChoice, error) {
 		}
 		if err == nil {
 			c.Version, c.Source, c.Reason = version, wish.source, wish.reason
-			c.Degraded = unfulfilled(c.Rejected, "base", string(version)+" is booted")
+			c.Degraded = unfulfilled(c.Rejected, string(version)+" is booted")
 			return c, nil
 		}
 		c.Rejected = append(c.Rejected, Rejected{wish.named.Value, err.Error()})
@@ -166,7 +166,7 @@ func (f BaseFacts) chooseHighest(c BaseChoice) (BaseChoice, error) {
 			continue
 		}
 		c.Version, c.Source, c.Reason = version, "highest", "it is the highest version"
-		c.Degraded = unfulfilled(wishes, "base", string(version)+" is booted")
+		c.Degraded = unfulfilled(wishes, string(version)+" is booted")
 		return c, nil
 	}
 	err = fmt.Errorf("there is no base in %s", BaseDir)

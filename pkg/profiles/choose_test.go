@@ -52,15 +52,15 @@ func TestStatement4_6_5_ChooseProfile(t *testing.T) {
 		{"nobody says", disks(two, nil), Named{}, Named{}, Named{}, "none", "default", "nobody has named one of the 2 there are", "name one with flipper.profile= or minos.profile=", ""},
 		{"there is none", disks(nil, nil), Named{}, Named{}, Named{}, "none", "default", "there is no profile", "", ""},
 		{"none is wanted", disks(desk, nil), given("none"), Named{}, given("desk"), "none", "flipper.profile", "the command line names it", "", ""},
-		{"unknown, default", disks(two, nil), given("x"), Named{}, given("desk"), "internal:desk", "minos.profile", "it is the default", `the profile "x" was asked for: there is no such profile; desk is started`, "x: there is no such profile"},
-		{"unknown, no default", disks(desk, nil), given("x"), Named{}, Named{}, "none", "default", "what was asked for is not there", `the profile "x" was asked for: there is no such profile; no other was asked for`, "x: there is no such profile"},
-		{"all unknown", disks(desk, nil), given("x"), given("y"), given("z"), "none", "default", "what was asked for is not there", `the profile "x"`, "x: there is no such profile, y: there is no such profile, z: there is no such profile"},
-		{"invalid", disks(desk, nil), given("../x"), Named{}, given("desk"), "internal:desk", "minos.profile", "it is the default", `the profile "../x" was asked for: "../x" is no name`, "../x: " + noName("../x")},
-		{"empty", disks(desk, nil), given(""), Named{}, given("desk"), "internal:desk", "minos.profile", "it is the default", `the profile "" was asked for: "" is no name`, ": " + noName("")},
+		{"unknown, default", disks(two, nil), given("x"), Named{}, given("desk"), "internal:desk", "minos.profile", "it is the default", `"x" was asked for: there is no such profile; desk is started`, "x: there is no such profile"},
+		{"unknown, no default", disks(desk, nil), given("x"), Named{}, Named{}, "none", "default", "what was asked for is not there", `"x" was asked for: there is no such profile; no other was asked for`, "x: there is no such profile"},
+		{"all unknown", disks(desk, nil), given("x"), given("y"), given("z"), "none", "default", "what was asked for is not there", `"x"`, "x: there is no such profile, y: there is no such profile, z: there is no such profile"},
+		{"invalid", disks(desk, nil), given("../x"), Named{}, given("desk"), "internal:desk", "minos.profile", "it is the default", `"../x" was asked for: "../x" is no name`, "../x: " + noName("../x")},
+		{"empty", disks(desk, nil), given(""), Named{}, given("desk"), "internal:desk", "minos.profile", "it is the default", `"" was asked for: "" is no name`, ": " + noName("")},
 		{"on both, internal wins", disks(desk, desk), given("desk"), Named{}, Named{}, "internal:desk", "flipper.profile", "the command line names it", "", ""},
 		{"on both, the card's", disks(desk, desk), given("sd:desk"), Named{}, Named{}, "sd:desk", "flipper.profile", "the command line names it", "", ""},
 		{"on the card only", disks(desk, []ID{"lab"}), given("lab"), Named{}, Named{}, "sd:lab", "flipper.profile", "the command line names it", "", ""},
-		{"card absent", disks(two, nil), given("sd:desk"), Named{}, given("router"), "internal:router", "minos.profile", "it is the default", `the profile "sd:desk"`, "sd:desk: there is no such profile"},
+		{"card absent", disks(two, nil), given("sd:desk"), Named{}, given("router"), "internal:router", "minos.profile", "it is the default", `"sd:desk"`, "sd:desk: there is no such profile"},
 	} {
 		f := c.facts
 		f.CommandLine, f.Next, f.Default = c.line, c.next, c.other
@@ -99,12 +99,12 @@ func TestStatement4_6_6_ChooseBase(t *testing.T) {
 		{"the pin beats current", Named{}, given("1.0"), given("2.0"), "1.0 2.0", "1.0", "pin", "the profile is pinned to it", "", ""},
 		{"current beats the highest", Named{}, Named{}, given("1.9"), "1.9 1.10", "1.9", "current", "it is current", "", ""},
 		{"the highest", Named{}, Named{}, Named{}, "1.9 1.10", "1.10", "highest", "it is the highest version", "", ""},
-		{"pin missing", Named{}, given("1.0"), given("2.0"), "2.0", "2.0", "current", "it is current", `the base "1.0" was asked for: not there; 2.0 is booted`, "1.0: not there"},
-		{"current dangling", Named{}, Named{}, given("3.0"), "1.9 1.10", "1.10", "highest", "it is the highest version", `the base "3.0" was asked for: not there; 1.10 is booted`, "3.0: not there"},
-		{"current leads elsewhere", Named{}, Named{}, given("../@data"), "1.0", "1.0", "highest", "it is the highest version", `the base "../@data" was asked for: "../@data" is no name`, "../@data: " + noName("../@data")},
+		{"pin missing", Named{}, given("1.0"), given("2.0"), "2.0", "2.0", "current", "it is current", `"1.0" was asked for: not there; 2.0 is booted`, "1.0: not there"},
+		{"current dangling", Named{}, Named{}, given("3.0"), "1.9 1.10", "1.10", "highest", "it is the highest version", `"3.0" was asked for: not there; 1.10 is booted`, "3.0: not there"},
+		{"current leads elsewhere", Named{}, Named{}, given("../@data"), "1.0", "1.0", "highest", "it is the highest version", `"../@data" was asked for: "../@data" is no name`, "../@data: " + noName("../@data")},
 		{"half received", Named{}, Named{}, Named{}, "1.0 2.0!", "1.0", "highest", "it is the highest version", "", "2.0: half"},
-		{"half received, and asked for", given("2.0"), Named{}, given("1.0"), "1.0 2.0!", "1.0", "current", "it is current", `the base "2.0" was asked for: half; 1.0 is booted`, "2.0: half"},
-		{"asked for once only", given("2.0"), given("2.0"), Named{}, "1.0 2.0!", "1.0", "highest", "it is the highest version", `the base "2.0" was asked for: half`, "2.0: half, 2.0: half"},
+		{"half received, and asked for", given("2.0"), Named{}, given("1.0"), "1.0 2.0!", "1.0", "current", "it is current", `"2.0" was asked for: half; 1.0 is booted`, "2.0: half"},
+		{"asked for once only", given("2.0"), given("2.0"), Named{}, "1.0 2.0!", "1.0", "highest", "it is the highest version", `"2.0" was asked for: half`, "2.0: half, 2.0: half"},
 	} {
 		usable := map[Version]error{}
 		for _, name := range strings.Fields(c.bases) {

@@ -44,12 +44,10 @@ const (
 )
 
 // Where init mounts the top level of the device's own filesystem and of the
-// card's, and by which labels it knows them.
+// card's. By which labels it knows them says config.DefaultProfiles.
 const (
 	TopLevel     = "/run/initramfs/profiles"
 	CardTopLevel = "/run/initramfs/profiles-sd"
-	Label        = "flipperos"
-	CardLabel    = "flipperos-sd"
 )
 
 // Dir is where the base is.

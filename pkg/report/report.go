@@ -12,14 +12,16 @@
 //	layout            its name
 //	choice            what ("slot"), value ("A"), source, reason, and in
 //	                  rejected what was not taken: value and reason of each
+//	base              what that lies over, where it is a choice of its own: as choice
 //	disk              the boot disk, "/dev/mmcblk0"
 //	boot_state        where the U-Boot environment is: device, empty when there
 //	                  is none, and there offset, size and second, the offset of
 //	                  the other copy of a redundant pair, in bytes, or -1
 //	roles             of the layout, each with name, device, fstype, found_by
 //	                  ("GPT name", "number", "label", "content"), mounted_at and state
-//	overlay           lowers from top to bottom, upper, work, durability, and
-//	                  options as given to the mount
+//	overlay           lowers from top to bottom, upper, work, durability,
+//	                  options as given to the mount, and subvolume, the number of
+//	                  the btrfs subvolume of the upper, or 0
 //	first_boot        what this boot has made of the machine, for good, in the order in which
 //	                  it was done: "partition 4 grown to 6.8 GiB", "data formatted",
 //	                  "/dev/vda4 filled", "files taken over: 3", "machine-id made" ("given",
@@ -43,6 +45,7 @@ type Report struct {
 	Version   string
 	Layout    string
 	Choice    Choice
+	Base      Choice // zero but in the layout profiles
 	Source    string // of the lowest layer, in the layout's words; for the OK line, not in boot.json
 	Disk      string
 	BootState BootState
@@ -88,6 +91,7 @@ type Overlay struct {
 	Work       string
 	Durability string // what becomes of a change: "keep", "reset" or "volatile"
 	Options    []string
+	Subvolume  uint64 // of the upper; 0: it is in none
 }
 
 // BootState is where the boot state is, as init was told and found it.
@@ -118,7 +122,8 @@ func (r Report) JSON() []byte {
 		e.number("schema", Schema)
 		e.text("version", r.Version)
 		e.text("layout", r.Layout)
-		e.choice(r.Choice)
+		e.choice("choice", r.Choice)
+		e.choice("base", r.Base)
 		e.text("disk", r.Disk)
 		e.bootState(r.BootState)
 		list(&e, "roles", r.Roles, e.role)
@@ -138,8 +143,8 @@ func (r Report) JSON() []byte {
 	return append(e.out, '\n')
 }
 
-func (e *encoder) choice(c Choice) {
-	e.key("choice")
+func (e *encoder) choice(key string, c Choice) {
+	e.key(key)
 	e.object(func() {
 		e.text("what", c.What)
 		e.text("value", c.Value)
@@ -179,6 +184,7 @@ func (e *encoder) overlay(o Overlay) {
 		e.text("work", o.Work)
 		e.text("durability", o.Durability)
 		e.texts("options", o.Options)
+		e.number("subvolume", int64(o.Subvolume))
 	})
 }
 

@@ -20,13 +20,14 @@ func full() Report {
 	return Report{
 		Version: "1.0", Layout: "slots", Disk: "/dev/vda", BootState: BootState{"/dev/vda9", 0x1000, 0x4000, -1},
 		Choice: Choice{"slot", "A", "rauc.slot=", "the bootloader picked it", []Rejected{{"b", "no slot has this name"}}},
+		Base:   Choice{"base", "1.0", "pin", "the profile is pinned to it", []Rejected{{"2.0", "it is no subvolume"}}},
 		Roles: []Role{
 			{"rootfs-a", "/dev/vda6", "ext4", "number", "/run/initramfs/rootfs", "mounted"},
 			{"data", "", "", "", "", "not found"},
 		},
 		Overlay: Overlay{
 			Lowers: []string{"/run/initramfs/rootfs"}, Upper: "/run/initramfs/overlay/a/upper",
-			Work: "/run/initramfs/overlay/a/work", Durability: "keep", Options: []string{"index=off", "xino=off"},
+			Work: "/run/initramfs/overlay/a/work", Durability: "keep", Options: []string{"index=off", "xino=off"}, Subvolume: 257,
 		},
 		FirstBoot: []string{"grew data"},
 		Modules:   []string{"virtio_blk", "overlay"},
@@ -41,15 +42,18 @@ func full() Report {
 	}
 }
 
+type choice struct {
+	What, Value, Source, Reason string
+	Rejected                    []Rejected
+}
+
 // boot is boot.json as another program would declare it.
 type boot struct {
-	Schema  int
-	Version string
-	Layout  string
-	Choice  struct {
-		What, Value, Source, Reason string
-		Rejected                    []Rejected
-	}
+	Schema    int
+	Version   string
+	Layout    string
+	Choice    choice
+	Base      choice
 	Disk      string
 	BootState BootState `json:"boot_state"`
 	Roles     []struct {
@@ -85,7 +89,7 @@ func read(t *testing.T, data []byte) Report {
 		t.Errorf("schema %d, degraded %t for %q", b.Schema, b.Degraded, b.DegradedReasons)
 	}
 	r := Report{
-		Version: b.Version, Layout: b.Layout, Disk: b.Disk, BootState: b.BootState, Choice: Choice(b.Choice), Overlay: b.Overlay,
+		Version: b.Version, Layout: b.Layout, Disk: b.Disk, BootState: b.BootState, Choice: Choice(b.Choice), Base: Choice(b.Base), Overlay: b.Overlay,
 		FirstBoot: b.FirstBoot, Modules: b.Modules, Warnings: b.Warnings, Degraded: b.DegradedReasons, Failure: b.Failure,
 		Roles: []Role{}, Timeline: []Mark{},
 	}
@@ -110,7 +114,7 @@ func TestJSONRoundTrip(t *testing.T) {
 func TestJSONOfNothing(t *testing.T) {
 	none := []string{}
 	want := Report{
-		Choice: Choice{Rejected: []Rejected{}}, Overlay: Overlay{Lowers: none, Options: none}, Roles: []Role{},
+		Choice: Choice{Rejected: []Rejected{}}, Base: Choice{Rejected: []Rejected{}}, Overlay: Overlay{Lowers: none, Options: none}, Roles: []Role{},
 		FirstBoot: none, Modules: none, Warnings: none, Degraded: none, Timeline: []Mark{},
 	}
 	if diff := cmp.Diff(want, read(t, Report{}.JSON())); diff != "" {
