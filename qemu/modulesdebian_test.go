@@ -52,6 +52,7 @@ func TestDebianModules(t *testing.T) {
 		r := bootModulesDebian(t, disk, append(common, boot...))
 		shows(t, r.Console, "minos: OK layout=modules session=1 root=", " upper=keep took=")
 		wholeOnDisk(t, stick, disk)
+		sessionClosed(t, filepath.Join(extracted(t, stick, disk), "img"))
 	}
 }
 

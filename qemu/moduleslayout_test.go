@@ -108,7 +108,7 @@ func sumOfFile(t *testing.T, file string) string {
 // Layouts 3.6, statements 5, 9, 11 and 12, on one ext4 over three boots.
 func TestModulesLayout(t *testing.T) {
 	t.Parallel()
-	tools(t, "sqfstar")
+	tools(t, "sqfstar", "debugfs")
 	medium := mediumOf(t, Ext4{Label: "STICK", Tree: smallSet(t, oddName)})
 	before := sumOfFile(t, medium)
 
@@ -145,11 +145,21 @@ func TestModulesLayout(t *testing.T) {
 		t.Error("the way out leaves something mounted")
 	}
 	cleanExt4(t, "the medium", medium)
+	sessionClosed(t, medium)
 
 	r, report = bootModules(t, medium, []string{"noload=broken", "perch"}, "read:/written", "ls:"+memoryDir+"/data/minios/changes/1")
 	r.did(t, `read:/written "session-1"`, "ls:"+memoryDir+`/data/minios/changes/1 "changes workdir"`)
 	if report.Degraded || report.Choice.Value != "1" || report.Overlay.Durability != "keep" {
 		t.Errorf("boot.json: %+v", report)
+	}
+}
+
+// sessionClosed fails unless the store on an ext4 says that its session was
+// closed.
+func sessionClosed(t *testing.T, file string) {
+	t.Helper()
+	if out, err := Tool("debugfs", "-R", "cat minios/changes/session.json", file); err != nil || !strings.Contains(string(out), `"state": "clean"`) || strings.Contains(string(out), "running") {
+		t.Errorf("the session is not marked as closed: %v: %s", err, out)
 	}
 }
 

@@ -51,6 +51,11 @@ func TestStatement3_6_15_To_17_SessionInAnImage(t *testing.T) {
 	}
 	wentDown(t, r)
 
+	metadata := filepath.Join(t.TempDir(), "session.json")
+	fromFAT(t, medium, "minios/changes/session.json", metadata)
+	if text, err := os.ReadFile(metadata); err != nil || !strings.Contains(string(text), `"state": "clean"`) || !strings.Contains(string(text), `"size": "96"`) || strings.Contains(string(text), "running") {
+		t.Errorf("the session is not marked as closed, or has another size: %v: %s", err, text)
+	}
 	image := filepath.Join(t.TempDir(), "changes.img")
 	fromFAT(t, medium, "minios/changes/1/changes.img", image)
 	if info, err := os.Stat(image); err != nil || info.Size() != 96*mib {
@@ -58,9 +63,16 @@ func TestStatement3_6_15_To_17_SessionInAnImage(t *testing.T) {
 	}
 	cleanExt4(t, "the session's image", image)
 	breakInode(t, image, 2)
-	if out, err := Tool("mcopy", "-o", "-i", medium, image, "::minios/changes/1/changes.img"); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	toFAT(t, medium, image, "minios/changes/1/changes.img")
+	// As after a loss of power: then all of it is looked at.
+	text, err := os.ReadFile(metadata)
+	if err == nil {
+		err = os.WriteFile(metadata, []byte(strings.ReplaceAll(string(text), "clean", "dirty")), 0o644)
 	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	toFAT(t, medium, metadata, "minios/changes/session.json")
 	before := sumOfFile(t, image)
 	r, report = bootModules(t, medium, []string{"noload=broken", "perch"}, "read:/written", "rootwrite")
 	r.did(t, "read:/written ENOENT", "rootwrite ok")
@@ -86,6 +98,14 @@ func wentDown(t *testing.T, r Result) {
 func fromFAT(t *testing.T, medium, name, to string) {
 	t.Helper()
 	if out, err := Tool("mcopy", "-n", "-o", "-i", medium, "::"+name, to); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// toFAT replaces a file of a FAT.
+func toFAT(t *testing.T, medium, from, name string) {
+	t.Helper()
+	if out, err := Tool("mcopy", "-o", "-i", medium, from, "::"+name); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 }

@@ -37,7 +37,7 @@ var mayImport = map[string][]string{
 	"pkg/profiles":       {"pkg/jsondoc"},
 	"pkg/firstboot":      {"pkg/block", "pkg/mount", "pkg/sys"},
 	"pkg/layout":         {"pkg/adopt", "pkg/block", "pkg/config", "pkg/firstboot", "pkg/modset", "pkg/mount", "pkg/profiles", "pkg/report", "pkg/slots", "pkg/slots/tryboot", "pkg/slots/ubootenv", "pkg/sys"},
-	"cmd/init":           {"pkg/block", "pkg/config", "pkg/firstboot", "pkg/kmod", "pkg/layout", "pkg/mount", "pkg/report", "pkg/slots/ubootenv", "pkg/sys"},
+	"cmd/init":           {"pkg/block", "pkg/config", "pkg/firstboot", "pkg/kmod", "pkg/layout", "pkg/modset", "pkg/mount", "pkg/report", "pkg/slots/ubootenv", "pkg/sys"},
 	"cmd/minosctl":       {"pkg/block", "pkg/config", "pkg/firstboot", "pkg/mount", "pkg/profiles", "pkg/report", "pkg/slots", "pkg/slots/tryboot", "pkg/slots/ubootenv", "pkg/sys"},
 	// The builder reads the keys and writes the index that init reads: each
 	// has one home.

@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/minos-os/minos-init/pkg/layout"
+	"github.com/minos-os/minos-init/pkg/modset"
 	"github.com/minos-os/minos-init/pkg/mount"
 	"github.com/minos-os/minos-init/pkg/sys"
 )
@@ -61,11 +64,12 @@ func takeDown(k sys.Kernel, log *Log, wish exitWish) error {
 	if err != nil && len(before) == 0 {
 		return err
 	}
-	left, why := unmountAll(k)
-	if len(left) > 0 {
-		endHolders(k, log, left)
-		left, why = unmountAll(k)
+	if u, ok := readSession(k); ok {
+		if err := closeSession(k, log, u, before); err != nil {
+			log.Warn("session %s is not marked as closed, ignoring: %v", u.Number, err)
+		}
 	}
+	left, why := letGo(k, log)
 	for _, m := range left {
 		log.Warn("%s does not let go, ignoring: %v", describe(m), why[m.ID])
 		if err := within(patience, func() error { return k.Remount(m.At, sys.ReadOnly) }); err != nil {
@@ -79,21 +83,61 @@ func takeDown(k sys.Kernel, log *Log, wish exitWish) error {
 	return err
 }
 
+// letGo is unmountAll, and once more without who is in its way.
+func letGo(k sys.Kernel, log *Log, keep ...string) (left []mount.Mounted, why map[int]error) {
+	left, why = unmountAll(k, keep)
+	if len(left) > 0 {
+		endHolders(k, log, left)
+		left, why = unmountAll(k, keep)
+	}
+	return left, why
+}
+
+// readSession reads which session the system has written to. Its store is where
+// the way out sees it.
+func readSession(k sys.Kernel) (u modset.InUse, ok bool) {
+	u, ok = modset.ReadInUse(k, strings.TrimPrefix(layout.SessionNote, exitrdPlace))
+	u.Store = strings.TrimPrefix(u.Store, exitrdPlace)
+	return u, ok
+}
+
+// closeSession marks a session as closed once nothing is mounted any more but the
+// filesystem that tells of it.
+func closeSession(k sys.Kernel, log *Log, u modset.InUse, mounts []mount.Mounted) error {
+	at := "/"
+	for _, m := range mounts {
+		if len(m.At) > len(at) && strings.HasPrefix(u.Store, m.At+"/") {
+			at = m.At
+		}
+	}
+	left, why := letGo(k, log, at)
+	for _, m := range left {
+		return fmt.Errorf("%s does not let go: %w", describe(m), why[m.ID])
+	}
+	// systemd makes read-only what it cannot unmount.
+	return within(patience, func() error {
+		if err := k.Remount(at, sys.NoAtime); err != nil {
+			return err
+		}
+		return u.Close(k)
+	})
+}
+
 // unmountAll unmounts in rounds, since one mount may hold another in ways that
 // no list tells of: a file on it is a disk to the next, or it is a layer of an
-// overlay. It returns what keeps data, can be written to and is still there,
-// and why by the number of the mount.
+// overlay. What is at the places to keep stays. It returns what keeps data, can be
+// written to and is still there, and why by the number of the mount.
 //
 // While an overlay is there nothing else is unmounted: the filesystem of its
 // upper would lose its mount and stay in use, out of everybody's reach.
-func unmountAll(k sys.Kernel) (left []mount.Mounted, why map[int]error) {
+func unmountAll(k sys.Kernel, keep []string) (left []mount.Mounted, why map[int]error) {
 	for range lastRound {
 		// A line that cannot be read has been told of.
 		mounts, _ := mount.ReadMountinfo(k)
 		progress := false
 		left, why = nil, map[int]error{}
 		overlay := false
-		for _, m := range mount.UnmountOrder(mounts, neededMounts...) {
+		for _, m := range mount.UnmountOrder(mounts, slices.Concat(neededMounts, keep)...) {
 			err := errBelowOverlay
 			if !overlay || m.FSType == "overlay" {
 				err = within(patience, func() error { return k.Unmount(m.At) })

@@ -9,6 +9,10 @@ import (
 	"github.com/minos-os/minos-init/pkg/report"
 )
 
+// SessionNote is where the way out finds which session it closes. It is in the
+// directory that becomes its root.
+const SessionNote = backing + "/session"
+
 // lostSession is what a boot lacks without the session that was asked for.
 const lostSession = "what is written is lost at power-off"
 

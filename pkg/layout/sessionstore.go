@@ -134,7 +134,7 @@ func (s sessionStore) image(choice modset.Choice, wish modset.Wish, tools mount.
 
 // record is what makes the store know of a session.
 func (s sessionStore) record(choice modset.Choice, now modset.Release) modset.Record {
-	r := modset.Record{Store: s.dir, Number: choice.Number, Session: modset.NewSession(choice, now)}
+	r := modset.Record{Store: s.dir, Number: choice.Number, Session: modset.NewSession(choice, now), Note: SessionNote}
 	if choice.Mode != modset.Native {
 		r.Image = s.image(choice, modset.Wish{}, mount.Toolbox{}).File()
 	}

@@ -111,6 +111,13 @@ func TestReadStore(t *testing.T) {
 			t.Errorf("%s: -want +got\n%s", meta, diff)
 		}
 	}
+	// A cut on a FAT has taken the old name, and not given it to the new file.
+	if got := ReadStore(systest.New("", "s/1/", `s/session.json.minos-new={"default": "1"}`), "/s"); got.Default != "1" || got.Unreadable != nil {
+		t.Errorf("a new file under its other name: %+v", got)
+	}
+	if got := ReadStore(systest.New("", "s/1/", `s/session.json.minos-new={"default": "`), "/s"); got.Default != "" || got.Unreadable != nil {
+		t.Errorf("half of a new file: %+v", got)
+	}
 	if got := ReadStore(systest.New(""), "/none"); got.Unreadable != nil || got.Default != "" {
 		t.Errorf("a store that is not there: %+v", got)
 	}

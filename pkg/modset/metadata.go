@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/minos-os/minos-init/pkg/jsondoc"
+	"github.com/minos-os/minos-init/pkg/mount"
 	"github.com/minos-os/minos-init/pkg/sys"
 )
 
@@ -48,7 +49,14 @@ func readMetadata(k sys.Kernel, dir string) (name string, m metadata, err error)
 		}
 		return name, &jsonMetadata{document}, nil
 	}
-	return jsonFile, &jsonMetadata{jsondoc.Object()}, nil
+	document := jsondoc.Object()
+	// A cut in a rename on a FAT can leave the new file under its other name only.
+	if data, err := k.ReadFile(path.Join(dir, jsonFile+mount.PartialSuffix)); err == nil {
+		if whole, err := jsondoc.Parse(string(data)); err == nil {
+			document = whole
+		}
+	}
+	return jsonFile, &jsonMetadata{document}, nil
 }
 
 // ReadStore looks at a store. One that is not there has no sessions.

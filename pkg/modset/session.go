@@ -145,6 +145,7 @@ type Record struct {
 	Number  string
 	Session Session // what is recorded; an empty field leaves what was there
 	Image   string  // the file of the session, whose size is recorded; "": it has none
+	Note    string  // the file that tells the way out of the session
 }
 
 // NewSession is what is recorded of a session of this boot.
@@ -158,6 +159,9 @@ func NewSession(c Choice, now Release) Session {
 // Apply implements mount.Action. A cut leaves the old metadata, or the new.
 func (r Record) Apply(env mount.Env) error {
 	k := env.Kernel
+	if err := (InUse{Store: r.Store, Number: r.Number}).Leave(k, r.Note); err != nil {
+		env.Say(fmt.Sprintf("session %s will not be marked as closed, ignoring: %v", r.Number, err))
+	}
 	name, m, err := readMetadata(k, r.Store)
 	if err != nil {
 		return err

@@ -22,7 +22,7 @@ var PlantedFault string
 
 // plantedReplace is ReplaceFile with the planted mistake.
 func plantedReplace(k sys.Kernel, file string, content []byte, mode fs.FileMode) (done bool, err error) {
-	partial := file + partialSuffix
+	partial := file + PartialSuffix
 	switch PlantedFault {
 	case MissingFsync:
 		return true, inOrder(

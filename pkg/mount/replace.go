@@ -15,7 +15,7 @@ func ReplaceFile(k sys.Kernel, file string, content []byte, mode fs.FileMode) er
 	if done, err := plantedReplace(k, file, content, mode); done {
 		return err
 	}
-	partial := file + partialSuffix
+	partial := file + PartialSuffix
 	if err := k.WriteFile(partial, content, mode); err != nil {
 		_ = k.Remove(partial) // a full disk is not to stay full of this
 		return err
@@ -29,5 +29,5 @@ func ReplaceFile(k sys.Kernel, file string, content []byte, mode fs.FileMode) er
 	return k.Fsync(path.Dir(file))
 }
 
-// partialSuffix ends the name of a file that is being written.
-const partialSuffix = ".minos-new"
+// PartialSuffix ends the name of a file that is being written.
+const PartialSuffix = ".minos-new"

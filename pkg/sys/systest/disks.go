@@ -295,3 +295,11 @@ func (i image) ReadAt(b []byte, off int64) (int, error) {
 
 func (i image) Size() (int64, error) { return i.size, nil }
 func (i image) Close() error         { return nil }
+
+// Now is what has become of Files.
+func (p *Part) Now() []string {
+	if p.root == nil {
+		return p.Files
+	}
+	return p.root.list("")
+}
