@@ -36,7 +36,7 @@ func smallSet(t *testing.T, odd string) Tree {
 	empty := Tree{}.With(Dir("etc"))
 	core := StubTree(machines(t).stub).With(Text("etc/minios-release", "VERSION=\"5.0\"\nEDITION=\"standard\"\n"))
 	copied := Text("minios/rootcopy/etc/copied", "by init")
-	copied.Mode = 0o600
+	copied.Mode, copied.UID, copied.GID = 0o640, 7, 8
 	return Tree{}.With(Dir("minios"), Dir("minios/modules"), Dir("minios/modules/mine"), Dir("minios/rootcopy"), Dir("minios/rootcopy/etc"), copied,
 		sbModule(t, "minios/00-core.sb", core),
 		sbModule(t, "minios/05-x.sb", empty),
@@ -112,8 +112,11 @@ func TestModulesLayout(t *testing.T) {
 	medium := mediumOf(t, Ext4{Label: "STICK", Tree: smallSet(t, oddName)})
 	before := sumOfFile(t, medium)
 
-	r, report := bootModulesOn(t, medium, twoProcessors, nil, "read:/etc/top", "ls:"+memoryDir, "ls:"+memoryDir+"/changes", "rootwrite", "write:/written=1", "read:/etc/copied")
-	r.did(t, "read:/etc/top "+fmt.Sprintf("%q", oddName), "ls:"+memoryDir+` "bundles changes data"`, "ls:"+memoryDir+`/changes "changes workdir"`, "rootwrite ok", "write:/written=1 ok", `read:/etc/copied "by init"`)
+	r, report := bootModulesOn(t, medium, twoProcessors, nil, "read:/etc/top", "ls:"+memoryDir, "ls:"+memoryDir+"/changes", "rootwrite", "write:/written=1", "read:/etc/copied", "stat:/etc/copied")
+	r.did(t, "read:/etc/top "+fmt.Sprintf("%q", oddName), "ls:"+memoryDir+` "bundles changes data"`, "ls:"+memoryDir+`/changes "changes workdir"`, "rootwrite ok", "write:/written=1 ok", `read:/etc/copied "by init"`, "stat:/etc/copied "+r.result(t, "stat:/etc/copied"))
+	if got := r.result(t, "stat:/etc/copied"); !strings.Contains(got, "mode=100640 uid=7 gid=8 ") {
+		t.Errorf("what rootcopy has is %s", got)
+	}
 	r.mounted(t, Mount{Target: "/", FSType: "overlay", Options: "rw"})
 	r.mounted(t, Mount{Target: memoryDir + "/data", FSType: "ext4", Source: "/dev/vda", Options: "ro", Super: "ro,norecovery"})
 	r.mounted(t, Mount{Target: memoryDir + "/changes", FSType: "tmpfs"})

@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -63,7 +64,8 @@ type medium struct {
 	device   block.Device
 	super    block.Superblock
 	foundBy  string
-	set      string // the directory of the set, where it is mounted
+	set      string       // the directory of the set, where it is mounted
+	store    modset.Place // of the sessions; the zero value: in the set
 	writable bool
 	inRAM    bool
 	mounts   []mount.Mount // in the order in which they were made
@@ -100,6 +102,7 @@ func findMedium(m Machine, words setWords) (*medium, error) {
 	if super.Label == mediumLabel && words.from.Any() {
 		d.foundBy = "label"
 	}
+	d.store = d.storePlace(words.wish)
 	return d, d.mount(words)
 }
 
@@ -265,8 +268,7 @@ func (d *medium) mount(words setWords) error {
 
 // hasStore tells whether sessions are wanted, and to be kept on the medium.
 func (d *medium) hasStore(words setWords) bool {
-	wish := words.wish
-	return wish.Wanted() && isOn(wish.Store, d.device, d.super) && (wish.Store.Path != "" || !words.from.ISO()) &&
+	return words.wish.Wanted() && isOn(d.store, d.device, d.super) && (d.store.Path != "" || !words.from.ISO()) &&
 		modset.NoStoreOn(d.super.Type) == ""
 }
 
@@ -354,7 +356,7 @@ func (d *medium) name(file string) string { return strings.TrimPrefix(file, data
 func (d *medium) releaseOf(core modset.Module) modset.Release {
 	const at = staging + "/core"
 	env := d.machine.env()
-	image := mount.Image{Dir: path.Join(d.set, path.Dir(core.File)), Names: []string{core.Name}, Target: at, FSType: "squashfs"}
+	image := mount.Image{Dir: path.Join(cmp.Or(core.Set, d.set), path.Dir(core.File)), Names: []string{core.Name}, Target: at, FSType: "squashfs"}
 	if image.Apply(env) != nil {
 		return modset.Release{}
 	}

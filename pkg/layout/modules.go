@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -103,8 +104,15 @@ func (d *medium) prepare(words setWords) (Root, error) {
 	if err != nil {
 		return Root{}, err
 	}
+	store := d.openStore(words)
+	beside, err := store.modules(words.ending)
+	if err != nil {
+		words.warnings = append(words.warnings, fmt.Sprintf("the modules beside the sessions are not taken, ignoring: %v", err))
+	}
+	all = append(all, beside...)
 	stack := modset.Select(all, words.load, words.noload)
 	if len(stack) == 0 {
+		store.release(d.machine.env())
 		return Root{}, fmt.Errorf("load= and noload= leave none of the %d modules in %s", len(all), d.name(d.set))
 	}
 	if words.ram != modset.NoRAM {
@@ -112,7 +120,6 @@ func (d *medium) prepare(words setWords) (Root, error) {
 			words.warnings = append(words.warnings, fmt.Sprintf("the system runs from its medium: %v, ignoring: toram", err))
 		}
 	}
-	store := d.openStore(words)
 	var now modset.Release
 	if words.wish.Wanted() {
 		now = d.releaseOf(stack[0])
@@ -144,7 +151,7 @@ func (r *Root) addModules(set string, stack []modset.Module) (lowers []string) {
 		at := path.Join(bundlesAt, module.Name)
 		step := mount.Step{
 			Name: "module-" + module.Name, Title: "mount the module " + module.Name, After: []string{mediumRole},
-			Do: []mount.Action{mount.Image{Dir: path.Join(set, path.Dir(module.File)), Names: []string{module.Name}, Target: at, FSType: "squashfs"}},
+			Do: []mount.Action{mount.Image{Dir: path.Join(cmp.Or(module.Set, set), path.Dir(module.File)), Names: []string{module.Name}, Target: at, FSType: "squashfs"}},
 		}
 		if i >= lanes {
 			step.After = []string{before[i-lanes]}

@@ -31,22 +31,38 @@ const storeWait = 10 * time.Second
 
 const storeRole = "sessions"
 
+// persistenceLabel is that of a partition beside the medium that is for sessions.
+const persistenceLabel = "persistence"
+
+// storePlace is where the sessions are: where a word says, or else on the medium's
+// disk the partition that is for them, or in the set.
+func (d *medium) storePlace(wish modset.Wish) modset.Place {
+	if !wish.Wanted() || wish.Store != (modset.Place{}) {
+		return wish.Store
+	}
+	for _, p := range d.machine.Disks.Partitions(d.device.Disk) {
+		if super, err := d.machine.Disks.Superblock(p); err == nil && super.Label == persistenceLabel && p.Name != d.device.Name {
+			return modset.Place{Device: p.Path(), Path: modset.Dir + "/" + modset.StoreDir}
+		}
+	}
+	return wish.Store
+}
+
 // openStore finds the sessions: in the set, or where perchdir= says.
 func (d *medium) openStore(words setWords) (s sessionStore) {
 	s.kernel, s.fsType = d.machine.Kernel, d.super.Type
-	wish := words.wish
 	switch {
-	case !wish.Wanted():
-	case !isOn(wish.Store, d.device, d.super):
-		s.why = s.mount(d, wish.Store)
+	case !words.wish.Wanted():
+	case !isOn(d.store, d.device, d.super):
+		s.why = s.mount(d, d.store, words.wish)
 	case modset.NoStoreOn(d.super.Type) != "":
 		s.why = errors.New(modset.NoStoreOn(d.super.Type))
-	case wish.Store.Path == "" && words.from.ISO():
+	case d.store.Path == "" && words.from.ISO():
 		s.why = errors.New("the medium is an .iso, which cannot be written to")
 	case !d.writable:
 		s.why = errors.New("the medium cannot be written to")
-	case wish.Store.Path != "":
-		s.dir, s.why = storeDir(s.kernel, d.mounts[0].Target, wish.Store.Path)
+	case d.store.Path != "":
+		s.dir, s.why = storeDir(s.kernel, d.mounts[0].Target, d.store.Path)
 	default:
 		s.dir, s.why = storeDir(s.kernel, d.set, modset.StoreDir)
 	}
@@ -54,7 +70,7 @@ func (d *medium) openStore(words setWords) (s sessionStore) {
 }
 
 // mount finds the device of the sessions and mounts it.
-func (s *sessionStore) mount(d *medium, place modset.Place) error {
+func (s *sessionStore) mount(d *medium, place modset.Place, wish modset.Wish) error {
 	m := d.machine
 	var device block.Device
 	found, err := m.Disks.Search(block.Search{
@@ -89,11 +105,38 @@ func (s *sessionStore) mount(d *medium, place modset.Place) error {
 	if err := at.Apply(m.env()); err != nil {
 		return err
 	}
+	foundBy := "name"
+	if place != wish.Store {
+		foundBy = "label"
+	}
 	s.steps = []mount.Step{{Name: storeRole, Title: "mount the medium of the sessions", Do: []mount.Action{mount.Held{Target: storeAt}}}}
-	s.roles = []report.Role{{Name: storeRole, Device: device.Path(), FSType: super.Type, FoundBy: "name", MountedAt: storeAt, State: "ok"}}
+	s.roles = []report.Role{{Name: storeRole, Device: device.Path(), FSType: super.Type, FoundBy: foundBy, MountedAt: storeAt, State: "ok"}}
 	s.fsType = super.Type
+	if foundBy == "label" && modset.IsStore(s.kernel, storeAt) {
+		place.Path = "" // an older MiniOS has it there
+	}
 	s.dir, err = storeDir(s.kernel, storeAt, place.Path)
 	return err
+}
+
+// modules are those on the medium of the sessions, where that is another one than
+// the set's.
+func (s sessionStore) modules(ending string) ([]modset.Module, error) {
+	if s.steps == nil {
+		return nil, nil
+	}
+	dir, err := storeDir(s.kernel, storeAt, modset.Dir)
+	if err != nil {
+		return nil, err
+	}
+	return modset.LookBeside(s.kernel, dir, ending)
+}
+
+// release lets the medium of the sessions go, where the boot goes no further.
+func (s sessionStore) release(env mount.Env) {
+	for _, step := range s.steps {
+		_ = step.Do[0].Undo(env) // the failure that leads here is the one to tell
+	}
 }
 
 // storeDir is a directory for sessions, which need not be there. Links on a

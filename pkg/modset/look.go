@@ -41,6 +41,19 @@ func Look(k sys.Kernel, dir, ending string) (all []Module, err error) {
 	return all, nil
 }
 
+// LookBeside lists the modules that somebody has added to the set in dir, which is
+// beside that of the medium. That there are none is no error.
+func LookBeside(k sys.Kernel, dir, ending string) (all []Module, err error) {
+	all, err = list(k, dir, extraDir, ending, maxDepth)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	for i := range all {
+		all[i].Set = dir
+	}
+	return all, err
+}
+
 // list are the modules of one directory of a set, and of so many levels below.
 func list(k sys.Kernel, set, dir, ending string, depth int) (found []Module, err error) {
 	top, err := k.Lstat(path.Join(set, dir))
@@ -70,7 +83,7 @@ func list(k sys.Kernel, set, dir, ending string, depth int) (found []Module, err
 			}
 			found = append(found, below...)
 		case info.Mode.IsRegular() && isModule(name, ending):
-			found = append(found, Module{name, file})
+			found = append(found, Module{Name: name, File: file})
 		}
 	}
 	return found, nil

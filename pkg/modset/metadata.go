@@ -59,6 +59,16 @@ func readMetadata(k sys.Kernel, dir string) (name string, m metadata, err error)
 	return jsonFile, &jsonMetadata{document}, nil
 }
 
+// IsStore tells whether sessions are kept in a directory.
+func IsStore(k sys.Kernel, dir string) bool {
+	for _, name := range []string{jsonFile, confFile} {
+		if _, err := k.Lstat(path.Join(dir, name)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
 // ReadStore looks at a store. One that is not there has no sessions.
 func ReadStore(k sys.Kernel, dir string) (s Store) {
 	s.Sessions = map[string]Session{}

@@ -24,6 +24,8 @@ const Ending = "sb"
 type Module struct {
 	Name string // of its file: "00-core.sb"
 	File string // its path, seen from the directory of the set
+	// Set is that directory, where it is another one than the medium's: "" else.
+	Set string
 }
 
 // Select are the modules of a set that a boot takes, the lowest first. Where two

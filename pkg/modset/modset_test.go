@@ -12,7 +12,7 @@ import (
 func TestSelectOrders(t *testing.T) {
 	var all []Module
 	for _, name := range []string{"10-z", "05-x", "abc", "1-x", "zz", "01-kernel-6.1", "00-core", "01-a"} {
-		all = append(all, Module{name, name})
+		all = append(all, Module{Name: name, File: name})
 	}
 	var got []string
 	for _, m := range Select(all, Filter{}, Filter{}) {
@@ -137,7 +137,7 @@ func TestLookStaysInTheSet(t *testing.T) {
 	k := systest.New("", "set/00-core.sb=x", "set/x.txt=x", "set/dir.sb/", "set/link.sb->/etc/passwd", "set/base->/other", "set/modules/b/05-x.sb=x",
 		"set/modules/01-a.sb=x", "set/modules/c->/other", "set/base.sb=x", "set/.sb=x", "other/09-x.sb=x")
 	got, err := Look(k, "/set", "sb")
-	want := []Module{{"00-core.sb", "00-core.sb"}, {"base.sb", "base.sb"}, {"01-a.sb", "modules/01-a.sb"}, {"05-x.sb", "modules/b/05-x.sb"}}
+	want := []Module{{Name: "00-core.sb", File: "00-core.sb"}, {Name: "base.sb", File: "base.sb"}, {Name: "01-a.sb", File: "modules/01-a.sb"}, {Name: "05-x.sb", File: "modules/b/05-x.sb"}}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("found %q, %v, want %q", got, err, want)
 	}

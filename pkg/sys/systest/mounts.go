@@ -152,7 +152,7 @@ func (k *Kernel) openOverlay(options []string) (*filesystem, error) {
 		in := upper.mount.fs.subvolume(upper.rel)
 		f.parted = in.ID != work.mount.fs.subvolume(work.rel).ID
 		f.writable = !upper.mount.readOnly && !in.ReadOnly
-		f.log, f.free = upper.mount.fs.log, upper.mount.fs.free
+		f.log, f.free, f.room = upper.mount.fs.log, upper.mount.fs.free, upper.mount.fs.room
 		if work.node().entries["work"] == nil && f.writable {
 			f.log.change(entry{work.node(), "work", newDir(0)})
 		}
