@@ -111,6 +111,10 @@ func TestReleaseImage(t *testing.T) {
 		t.Errorf("content (-want +got):\n%s", diff)
 	}
 	program, err := os.ReadFile(filepath.Join(out, "init"))
+	// The linker says nothing when a variable that it is to set is not there any more.
+	if !bytes.Contains(program, []byte(runtimeSettings)) {
+		t.Errorf("init does not start with the runtime's settings %s", runtimeSettings)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
