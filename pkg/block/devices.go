@@ -32,33 +32,53 @@ func (d Device) Path() string { return "/dev/" + d.Name }
 // newDevice reads the keys that an event and the uevent file in sysfs share.
 // The names come from the kernel, so no partition table has to be parsed here
 // (block/partitions/core.c, part_uevent; PARTNAME is there for a GPT only).
-func newDevice(devpath string, keys map[string]string) (Device, error) {
-	d := Device{Name: keys["DEVNAME"], PartName: keys["PARTNAME"], Devpath: devpath}
-	if d.Name == "" {
-		return Device{}, fmt.Errorf("the block device %s has no name", devpath)
-	}
-	d.Disk = d.Name
-	if keys["DEVTYPE"] == "partition" {
-		// A partition's directory lies in that of its disk, where a slash of
-		// the name is written as an exclamation mark.
-		d.Disk = strings.ReplaceAll(path.Base(path.Dir(devpath)), "!", "/")
-	}
+func newDevice(devpath string, keys pairs) (Device, error) {
+	d := Device{Devpath: devpath}
 	var err error
-	for _, n := range []struct {
-		key  string
-		into *int
-	}{{"MAJOR", &d.Major}, {"MINOR", &d.Minor}, {"PARTN", &d.Number}} {
-		if text, ok := keys[n.key]; ok {
-			var e error
-			*n.into, e = strconv.Atoi(text)
+	number := func(text string) int {
+		n, e := strconv.Atoi(text)
+		if e != nil {
 			err = errors.Join(err, e)
 		}
+		return n
+	}
+	partition := false
+	for key, value := range keys.all {
+		switch key {
+		case "DEVNAME":
+			d.Name = value
+		case "DEVTYPE":
+			partition = value == "partition"
+		case "PARTNAME":
+			d.PartName = value
+		case "MAJOR":
+			d.Major = number(value)
+		case "MINOR":
+			d.Minor = number(value)
+		case "PARTN":
+			d.Number = number(value)
+		}
+	}
+	if d.Name == "" {
+		return Device{}, fmt.Errorf("the block device %s has no name", devpath)
 	}
 	if err != nil {
 		return Device{}, fmt.Errorf("the block device %s: %w", d.Name, err)
 	}
+	d.Disk = d.Name
+	if partition {
+		// A partition's directory lies in that of its disk, where a slash of
+		// the name is written as an exclamation mark.
+		d.Disk = strings.ReplaceAll(leaf(above(devpath)), "!", "/")
+	}
 	return d, nil
 }
+
+// above is the directory that a place of sysfs is in; "" when it is in none.
+func above(place string) string { return place[:max(0, strings.LastIndexByte(place, '/'))] }
+
+// leaf is the last name of a place of sysfs.
+func leaf(place string) string { return place[strings.LastIndexByte(place, '/')+1:] }
 
 // Inventory is the block devices that are known, by name.
 type Inventory map[string]Device
@@ -75,39 +95,53 @@ func Scan(k sys.Kernel, sysfs string) (Inventory, error) {
 		return nil, fmt.Errorf("list the block devices: %w", err)
 	}
 	found := Inventory{}
-	var disk string // the place of the last one seen
-	for _, name := range names {
-		place, text, err := findUevent(k, sysfs, name, disk)
-		if err != nil {
-			continue
+	for len(names) > 0 {
+		// The names are sorted: a disk's partitions follow it, and are directories in
+		// that of the disk, so that no link has to be read for them.
+		disk, rest := names[0], names[1:]
+		n := 0
+		for n < len(rest) && isPart(rest[n], disk) {
+			n++
 		}
-		if path.Dir(place) != disk {
-			disk = place
+		place := found.add(k, sysfs, disk)
+		for i, text := range k.ReadEach(sysfs+place, rest[:n], "uevent") {
+			if text == nil { // a disk whose name only looks like that
+				found.add(k, sysfs, rest[i])
+			} else if d, err := newDevice(place+"/"+rest[i], pairs{string(text), "\n"}); err == nil {
+				found[d.Name] = d
+			}
 		}
-		if d, err := newDevice(place, parseKeys(string(text), "\n")); err == nil {
-			found[d.Name] = d
-		}
+		names = rest[n:]
 	}
 	return found, nil
 }
 
-// findUevent returns a device's place below sysfs, and its uevent file. The
-// names of a scan are sorted: a partition follows its disk, and is a directory
-// in that of the disk, so that for most devices no link has to be read.
-func findUevent(k sys.Kernel, sysfs, name, disk string) (place string, text []byte, err error) {
-	if disk != "" && strings.HasPrefix(name, path.Base(disk)) {
-		place = disk + "/" + name
-		if text, err = k.ReadFile(sysfs + place + "/uevent"); err == nil {
-			return place, text, nil
-		}
-	}
-	link, err := k.Readlink(path.Join(sysfs, "class/block", name))
+// isPart tells by the names that a device is a part of a disk: what follows the
+// disk's name begins with a letter where that ends with a digit, and the other way
+// round (block/partitions/core.c, add_partition): sda1 of sda, not sdaa;
+// mmcblk0p1 of mmcblk0.
+func isPart(name, disk string) bool {
+	isDigit := func(c byte) bool { return '0' <= c && c <= '9' }
+	return len(name) > len(disk) && strings.HasPrefix(name, disk) &&
+		isDigit(name[len(disk)]) != isDigit(disk[len(disk)-1])
+}
+
+// add reads a device of which only the name is known, and returns its place below
+// sysfs.
+func (inv Inventory) add(k sys.Kernel, sysfs, name string) (place string) {
+	link, err := k.Readlink(sysfs + "/class/block/" + name)
 	if err != nil {
-		return "", nil, err
+		return ""
 	}
 	place = "/" + strings.TrimLeft(link, "./")
-	text, err = k.ReadFile(sysfs + place + "/uevent")
-	return place, text, err
+	text, err := k.ReadFile(sysfs + place + "/uevent")
+	if err != nil {
+		return place
+	}
+	if d, err := newDevice(place, pairs{string(text), "\n"}); err == nil {
+		inv[d.Name] = d
+	}
+	return place
 }
 
 // Apply follows an event. It says whether the inventory has changed.

@@ -11,7 +11,7 @@ type Event struct {
 	Action    string // "add", "remove", "change"
 	Devpath   string // below /sys, "/devices/…/block/vda/vda1"
 	Subsystem string // "block"
-	keys      map[string]string
+	keys      pairs
 }
 
 // ParseEvent reads a message as it comes from the kernel's netlink group
@@ -22,8 +22,8 @@ func ParseEvent(msg []byte) (Event, error) {
 	if !ok || !bytes.ContainsRune(head, '@') {
 		return Event{}, fmt.Errorf("not a device event of the kernel: %.40q", msg)
 	}
-	e := Event{keys: parseKeys(string(rest), "\x00")}
-	e.Action, e.Devpath, e.Subsystem = e.keys["ACTION"], e.keys["DEVPATH"], e.keys["SUBSYSTEM"]
+	e := Event{keys: pairs{string(rest), "\x00"}}
+	e.Action, e.Devpath, e.Subsystem = e.keys.value("ACTION"), e.keys.value("DEVPATH"), e.keys.value("SUBSYSTEM")
 	if e.Action == "" || !strings.HasPrefix(e.Devpath, "/") {
 		return Event{}, fmt.Errorf("a device event without action or path: %.40q", msg)
 	}
@@ -31,15 +31,28 @@ func ParseEvent(msg []byte) (Event, error) {
 }
 
 // Modalias names what driver the device wants, "" when it says nothing.
-func (e Event) Modalias() string { return e.keys["MODALIAS"] }
+func (e Event) Modalias() string { return e.keys.value("MODALIAS") }
 
-// parseKeys reads KEY=VALUE pairs. Of a repeated key the last counts.
-func parseKeys(text, separator string) map[string]string {
-	keys := map[string]string{}
-	for pair := range strings.SplitSeq(text, separator) {
-		if key, value, ok := strings.Cut(pair, "="); ok {
-			keys[key] = value
+// pairs are KEY=VALUE strings with something between them. Of a repeated key the
+// last counts. They are read where they are wanted: a map of each device's would
+// cost a boot 0.1 ms.
+type pairs struct{ text, separator string }
+
+// all yields keys and values in their order.
+func (p pairs) all(yield func(key, value string) bool) {
+	for pair := range strings.SplitSeq(p.text, p.separator) {
+		if key, value, ok := strings.Cut(pair, "="); ok && !yield(key, value) {
+			return
 		}
 	}
-	return keys
+}
+
+// value is that of a key, "" when there is none.
+func (p pairs) value(wanted string) (found string) {
+	for key, value := range p.all {
+		if key == wanted {
+			found = value
+		}
+	}
+	return found
 }

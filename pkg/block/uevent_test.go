@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
+// Of the repeated key the last counts.
 const addVda6 = "add@/devices/pci0/virtio1/block/vda/vda6\x00ACTION=add\x00DEVPATH=/devices/pci0/virtio1/block/vda/vda6\x00" +
-	"SUBSYSTEM=block\x00MAJOR=254\x00MINOR=6\x00DEVNAME=vda6\x00DEVTYPE=partition\x00DISKSEQ=1\x00PARTN=6\x00PARTNAME=rootfs-a\x00SEQNUM=900\x00"
+	"SUBSYSTEM=nothing\x00SUBSYSTEM=block\x00MAJOR=254\x00MINOR=6\x00DEVNAME=vda6\x00DEVTYPE=partition\x00DISKSEQ=1\x00PARTN=6\x00PARTNAME=rootfs-a\x00SEQNUM=900\x00"
 
 func TestParseEvent(t *testing.T) {
 	e, err := ParseEvent([]byte(addVda6))

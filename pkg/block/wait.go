@@ -203,7 +203,7 @@ func (w *Watcher) next(timeout time.Duration) (came bool, err error) {
 	if alias := e.Modalias(); alias != "" && e.Action == "add" {
 		w.driver(alias)
 	}
-	if name := e.keys["DEVNAME"]; e.Subsystem == "block" {
+	if name := e.keys.value("DEVNAME"); e.Subsystem == "block" {
 		delete(w.supers, name)
 		delete(w.tables, name)
 	}

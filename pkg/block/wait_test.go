@@ -236,3 +236,21 @@ func TestSuperblock(t *testing.T) {
 		}
 	}
 }
+
+// A boot partition of an eMMC is a disk of its own with a name like a part's. What
+// is not found below the disk is found by its link.
+func TestScanFindsADiskWithAPartsName(t *testing.T) {
+	k := kernelWithSysfs(t)
+	k.AddDisk(&systest.Disk{Name: "mmcblk0", Parts: []*systest.Part{{Number: 1}, {Number: 10}}})
+	k.AddDisk(&systest.Disk{Name: "mmcblk0boot0"})
+	found, err := block.Scan(k, "/sys")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if disks := found.Disks(); len(disks) != 2 || disks[1].Name != "mmcblk0boot0" || disks[1].Disk != "mmcblk0boot0" {
+		t.Errorf("found %+v; want two disks", disks)
+	}
+	if parts := found.Partitions("mmcblk0"); len(parts) != 2 || parts[1].Name != "mmcblk0p10" {
+		t.Errorf("mmcblk0 has the partitions %+v", parts)
+	}
+}

@@ -61,6 +61,10 @@ type Kernel interface {
 // Files is reading and writing by path.
 type Files interface {
 	ReadFile(path string) ([]byte, error)
+	// ReadEach reads the file of this name in each of these directories below dir:
+	// dir/NAME/file. It is for what the kernel makes up, as in /sys: the way to dir is
+	// gone once. What cannot be read is nil.
+	ReadEach(dir string, names []string, file string) [][]byte
 	// ReadDir returns the names in a directory, sorted, without . and ..
 	ReadDir(path string) ([]string, error)
 	// Lstat does not follow a symbolic link at the end of path.

@@ -350,42 +350,52 @@ func (t tree) Empty() error {
 	return emptyDir(t.fd, uint64(st.Dev), t.keep)
 }
 
-// emptyDir removes what is in an open directory and lives on device dev, but
-// for the file to keep. It goes on after an error and returns the first.
+// emptyDir removes what is in an open directory of device dev, but for the file to
+// keep and for mounts, which the kernel lets nobody remove (fs/namei.c, vfs_unlink
+// and vfs_rmdir: EBUSY). It goes on after an error and returns the first.
 func emptyDir(fd int, dev uint64, keep file) error {
-	names, first := readNames(fd)
+	entries, first := readEntries(fd)
 	note := func(err error) {
-		if first == nil {
+		if err != unix.EBUSY && first == nil {
 			first = err
 		}
 	}
-	for _, name := range names {
-		var st unix.Stat_t
-		if unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil || uint64(st.Dev) != dev {
-			continue // gone, or a mount point
-		}
-		if fileOf(&st) == keep {
+	for _, e := range entries {
+		if (file{dev, e.inode}) == keep {
 			continue
 		}
-		if st.Mode&unix.S_IFMT != unix.S_IFDIR {
-			note(unix.Unlinkat(fd, name, 0))
+		if !e.isDir {
+			note(unix.Unlinkat(fd, e.name, 0))
 			continue
 		}
 		// Most directories of an initramfs are empty when it is given up: places for
-		// mounts, which have moved. The kernel keeps what is not empty, or mounted on.
-		if unix.Unlinkat(fd, name, unix.AT_REMOVEDIR) == nil {
-			continue
+		// mounts, which have moved.
+		err := unix.Unlinkat(fd, e.name, unix.AT_REMOVEDIR)
+		if err == unix.ENOTEMPTY {
+			err = emptySubdir(fd, e.name, dev, keep)
 		}
-		sub, err := unix.Openat(fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-		if err != nil {
-			note(err)
-			continue
-		}
-		note(emptyDir(sub, dev, keep))
-		unix.Close(sub)
-		if err := unix.Unlinkat(fd, name, unix.AT_REMOVEDIR); err != unix.ENOTEMPTY {
-			note(err) // not empty: what is to be kept is below
-		}
+		note(err)
 	}
 	return first
+}
+
+// emptySubdir empties a directory and removes it, when nothing in it was kept.
+func emptySubdir(fd int, name string, dev uint64, keep file) error {
+	sub, err := unix.Openat(fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(sub)
+	// A mount would have been EBUSY. Nobody's disk is emptied all the same.
+	var st unix.Stat_t
+	if err := unix.Fstat(sub, &st); err != nil || uint64(st.Dev) != dev {
+		return err
+	}
+	if err := emptyDir(sub, dev, keep); err != nil {
+		return err
+	}
+	if err := unix.Unlinkat(fd, name, unix.AT_REMOVEDIR); err != unix.ENOTEMPTY {
+		return err // not empty: what is to be kept is below
+	}
+	return nil
 }
