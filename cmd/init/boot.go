@@ -26,6 +26,7 @@ func boot(m machine, log *Log) (root layout.Root, err error) {
 	if err := mountAPI(k); err != nil {
 		return root, failure{"api", err}
 	}
+	m.relax()
 	log.Open()
 	conf, err := readConfig(k)
 	if err != nil {
@@ -45,7 +46,9 @@ func boot(m machine, log *Log) (root layout.Root, err error) {
 
 	prepareExitrd(k, log)
 	modules := openModules(k, log, conf)
-	m.relax(modules.Empty())
+	if !modules.Empty() {
+		m.attend()
+	}
 	disks, err := block.Watch(k, sysfs, modules.Device)
 	if err != nil {
 		return root, failure{"disk", fmt.Errorf("cannot watch the devices: %w", err)}
@@ -79,7 +82,7 @@ func boot(m machine, log *Log) (root layout.Root, err error) {
 	line.Mark("handover")
 	handover := prepareHandover(m, log, conf, root, init, line)
 	leaveReport(m, log, bootReport(log, lay, root, built, modules, line))
-	if err := mount.SwitchRoot(k, handover, log.Close); err != nil {
+	if err := mount.SwitchRoot(k, handover); err != nil {
 		return root, failure{"handover", fmt.Errorf("cannot enter the new root: %w", err)}
 	}
 	return root, nil

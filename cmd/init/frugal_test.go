@@ -20,7 +20,7 @@ func TestSupervisionIsRelaxedWhereNothingRunsBeside(t *testing.T) {
 	}{
 		{"one processor", nil, mount.InOrder, 10 * time.Millisecond},
 		{"several processors", nil, nil, 0},
-		{"modules load beside", []string{"lib/modules/6.12.0-test/minos.modules=overlay overlay.ko -\n"}, mount.InOrder, 0},
+		{"modules load beside", []string{"lib/modules/6.12.0-test/minos.modules=overlay overlay.ko -\n"}, mount.InOrder, 50 * time.Microsecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			k := systest.New("rauc.slot=A", c.files...)

@@ -19,9 +19,9 @@ type Log struct {
 	kernel sys.Kernel
 
 	mu       sync.Mutex
-	to       io.Writer // nil: not open yet
+	to       io.WriteCloser // nil: not open yet
+	written  int            // how many records to has had
 	kept     []string
-	limit    []byte // what printk_devkmsg was set to before
 	warnings []string
 	setUp    []string // what SetUp got
 }
@@ -33,8 +33,11 @@ const (
 	levelInfo    = 6
 )
 
-// limitFile decides how many lines one descriptor of /dev/kmsg may write.
-const limitFile = "/proc/sys/kernel/printk_devkmsg"
+// recordsAtOnce is how many records of one descriptor of /dev/kmsg the kernel keeps
+// in five seconds; it drops the others (lib/ratelimit.c, kernel/printk/printk.c,
+// devkmsg_write). A descriptor that has had them is opened anew, which costs less
+// than to set printk_devkmsg and to set it back, and leaves nothing behind.
+const recordsAtOnce = 10
 
 func newLog(k sys.Kernel) *Log { return &Log{kernel: k} }
 
@@ -52,29 +55,36 @@ func (l *Log) Open() {
 	if k.AttachConsole("/dev/console") != nil {
 		_ = k.AttachConsole("/dev/null")
 	}
-	// By default the kernel keeps ten lines of one descriptor in five seconds
-	// and drops the rest.
-	if was, err := k.ReadFile(limitFile); err == nil && k.WriteFile(limitFile, []byte("on\n"), 0o644) == nil {
-		l.limit = was
-	}
-	to, err := k.OpenWriter("/dev/kmsg")
+	to, err := openVoice(k)
 	if err != nil {
-		if to, err = k.OpenWriter("/dev/console"); err != nil {
-			return // nobody is there to be spoken to
-		}
+		return // nobody is there to be spoken to
 	}
 	l.to = to
 	for _, record := range l.kept {
-		_, _ = io.WriteString(to, record)
+		l.put(record)
 	}
 	l.kept = nil
 }
 
-// Close gives the kernel log back as it was found.
-func (l *Log) Close() {
-	if l.limit != nil {
-		_ = l.kernel.WriteFile(limitFile, l.limit, 0o644)
+// openVoice opens the kernel log, or the console where there is none.
+func openVoice(k sys.Kernel) (io.WriteCloser, error) {
+	to, err := k.OpenWriter("/dev/kmsg")
+	if err != nil {
+		to, err = k.OpenWriter("/dev/console")
 	}
+	return to, err
+}
+
+// put writes a record.
+func (l *Log) put(record string) {
+	if l.written == recordsAtOnce {
+		if to, err := openVoice(l.kernel); err == nil {
+			_ = l.to.Close()
+			l.to, l.written = to, 0
+		}
+	}
+	_, _ = io.WriteString(l.to, record)
+	l.written++
 }
 
 // recordSize is how much of a line is written at once, in bytes. The kernel
@@ -91,7 +101,7 @@ func (l *Log) write(level int, text string) {
 				l.kept = append(l.kept, record)
 				continue
 			}
-			_, _ = io.WriteString(l.to, record)
+			l.put(record)
 		}
 	}
 }

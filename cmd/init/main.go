@@ -61,12 +61,21 @@ func run(m machine) {
 }
 
 // relax lets Go's supervising thread sleep longer, where it has nothing to
-// supervise: one processor takes one step at a time, and nothing is loaded beside
-// it. That thread wakes each 70 µs otherwise, up to a hundred times a boot, which
-// is 1.4 of 20 ms of CPU (docs/speed.md). 10 ms is what it sleeps at most anyway.
-func (m machine) relax(alone bool) {
-	if alone && m.schedule != nil {
+// supervise: one processor takes one step at a time. That thread wakes each 75 µs
+// otherwise, up to a hundred times a boot, at 20 µs each (docs/speed.md). 10 ms is
+// what it sleeps at most anyway.
+func (m machine) relax() {
+	if m.schedule != nil {
 		m.kernel.RelaxTimers(10 * time.Millisecond)
+	}
+}
+
+// attend takes relax back, with what the kernel gives each thread (init/init_task.c),
+// where modules load beside the boot: the thread that supervises them has to see
+// soon that one waits.
+func (m machine) attend() {
+	if m.schedule != nil {
+		m.kernel.RelaxTimers(50 * time.Microsecond)
 	}
 }
 

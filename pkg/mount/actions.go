@@ -157,13 +157,17 @@ func MkdirAll(k sys.Kernel, dir string) error {
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
-	if err := MkdirAll(k, path.Dir(dir)); err != nil {
-		return err
+	// Nearly always the one above is there: it is looked for only when not.
+	err = k.Mkdir(dir, 0o755)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = MkdirAll(k, path.Dir(dir)); err == nil {
+			err = k.Mkdir(dir, 0o755)
+		}
 	}
-	if err := k.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
+	if errors.Is(err, fs.ErrExist) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // MkdirIn is MkdirAll below a root that is not ours. It follows symbolic links

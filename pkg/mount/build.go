@@ -136,17 +136,24 @@ func (b Built) Undo(env Env) {
 // When a step fails that is not tolerated, everything done is undone, and the
 // error is an *Error.
 func Build(env Env, steps []Step, schedule Schedule) (Built, error) {
-	if err := check(steps); err != nil {
+	number, err := check(steps)
+	if err != nil {
 		return Built{}, err
 	}
-	b := &builder{env: env, steps: slices.Clone(steps), results: make(chan result, len(steps)), state: map[string]state{}}
+	b := &builder{
+		env: env, steps: slices.Clone(steps), number: number, results: make(chan result, len(steps)),
+		state: make([]state, len(steps)), before: make([][]int, len(steps)),
+	}
+	for i, s := range b.steps {
+		b.before[i] = b.numbers(s.After, s.Needs)
+	}
 	for {
 		ready := b.ready()
 		switch {
 		case b.failed == nil && len(ready) > 0 && schedule == nil:
-			b.start(b.steps[ready[0]])
+			b.start(ready[0])
 		case b.failed == nil && len(ready) > 0:
-			b.finish(b.begin(b.steps[ready[schedule(len(ready))]])())
+			b.finish(b.begin(ready[schedule(len(ready))])())
 		case b.running > 0:
 			b.finish(<-b.results)
 		default:
@@ -179,18 +186,31 @@ type result struct {
 type builder struct {
 	env     Env
 	steps   []Step
+	number  map[string]int // of a step, by its name: where it is in these lists
+	state   []state
+	before  [][]int // that have to be over before a step begins
 	results chan result
-	state   map[string]state
 	running int
 	built   Built
 	failed  error
 }
 
-// ready are the steps that have not begun and whose predecessors are over.
+// numbers are those of steps with these names.
+func (b *builder) numbers(names ...[]string) (numbers []int) {
+	for _, list := range names {
+		for _, name := range list {
+			numbers = append(numbers, b.number[name])
+		}
+	}
+	return numbers
+}
+
+// ready are the steps that have not begun and whose predecessors are over. They are
+// asked for after each step, so that no name is looked up here.
 func (b *builder) ready() (ready []int) {
-	over := func(name string) bool { return b.state[name] >= replaced }
-	for i := range b.steps {
-		if s := &b.steps[i]; b.state[s.Name] == 0 && all(s.After, over) && all(s.Needs, over) {
+	over := func(i int) bool { return b.state[i] >= replaced }
+	for i, state := range b.state {
+		if state == 0 && all(b.before[i], over) {
 			ready = append(ready, i)
 		}
 	}
@@ -198,16 +218,17 @@ func (b *builder) ready() (ready []int) {
 }
 
 // start performs a step beside the others.
-func (b *builder) start(s Step) {
-	perform := b.begin(s)
+func (b *builder) start(i int) {
+	perform := b.begin(i)
 	sys.Go(func() error { b.results <- perform(); return nil })
 }
 
 // begin notes that a step has begun, and returns what performs it.
-func (b *builder) begin(s Step) func() result {
-	b.state[s.Name] = running
+func (b *builder) begin(i int) func() result {
+	s := b.steps[i]
+	b.state[i] = running
 	b.running++
-	possible := all(s.Needs, func(name string) bool { return b.state[name] == full })
+	possible := all(s.Needs, func(name string) bool { return b.state[b.number[name]] == full })
 	return func() result {
 		r := result{step: s}
 		if err := sys.Guard(func() error { r = perform(b.env, s, possible); return nil }); err != nil {
@@ -219,15 +240,16 @@ func (b *builder) begin(s Step) func() result {
 
 func (b *builder) finish(r result) {
 	b.running--
+	i := b.number[r.step.Name]
 	if r.again != nil {
-		b.state[r.step.Name] = 0
-		i := slices.IndexFunc(b.steps, func(s Step) bool { return s.Name == r.step.Name })
+		b.state[i] = 0
 		b.steps[i] = r.step.again(r.again)
+		b.before[i] = b.numbers(b.steps[i].After, b.steps[i].Needs)
 		return
 	}
-	b.state[r.step.Name] = replaced
+	b.state[i] = replaced
 	if r.outcome.Full {
-		b.state[r.step.Name] = full
+		b.state[i] = full
 	}
 	b.built.done = append(b.built.done, r.done...)
 	if r.err == nil {
@@ -285,26 +307,30 @@ func applyAll(env Env, actions []Action) (done []Action, err error) {
 	return done, nil
 }
 
-// check refuses steps that could never all be performed.
-func check(steps []Step) error {
-	known := map[string]bool{}
-	for _, s := range steps {
-		for _, before := range slices.Concat(s.After, s.Needs, s.MendAfter) {
-			if !known[before] {
-				return fmt.Errorf("internal error: the step %q depends on %q, which is not listed before it", s.Name, before)
+// check refuses steps that could never all be performed, and returns where each
+// is in the list.
+func check(steps []Step) (number map[string]int, err error) {
+	number = make(map[string]int, len(steps))
+	known := func(name string) bool { _, ok := number[name]; return ok }
+	for i, s := range steps {
+		for _, names := range [][]string{s.After, s.Needs, s.MendAfter} {
+			for _, before := range names {
+				if !known(before) {
+					return nil, fmt.Errorf("internal error: the step %q depends on %q, which is not listed before it", s.Name, before)
+				}
 			}
 		}
-		if known[s.Name] || s.Name == "" {
-			return fmt.Errorf("internal error: two steps are called %q", s.Name)
+		if known(s.Name) || s.Name == "" {
+			return nil, fmt.Errorf("internal error: two steps are called %q", s.Name)
 		}
 		if !s.Tolerated && len(s.Needs) > 0 {
-			return fmt.Errorf("internal error: the step %q has needs, but nothing stands in for it", s.Name)
+			return nil, fmt.Errorf("internal error: the step %q has needs, but nothing stands in for it", s.Name)
 		}
-		known[s.Name] = true
+		number[s.Name] = i
 	}
-	return nil
+	return number, nil
 }
 
-func all(names []string, ok func(string) bool) bool {
-	return !slices.ContainsFunc(names, func(n string) bool { return !ok(n) })
+func all[T any](items []T, ok func(T) bool) bool {
+	return !slices.ContainsFunc(items, func(item T) bool { return !ok(item) })
 }

@@ -76,9 +76,8 @@ type Handover struct {
 // SwitchRoot moves the API filesystems into the new root, makes it the root,
 // frees the initramfs but for what is to be kept, and becomes its init. It
 // returns only with an error. Nothing of the initramfs is given up before the
-// root has been entered, and after that only the exec may fail. lastWords is
-// called while /proc is still in its place.
-func SwitchRoot(k sys.Kernel, h Handover, lastWords func()) error {
+// root has been entered, and after that only the exec may fail.
+func SwitchRoot(k sys.Kernel, h Handover) error {
 	old, err := k.OpenTree("/", h.Keep)
 	if err != nil {
 		return fmt.Errorf("keep the initramfs open: %w", err)
@@ -95,7 +94,6 @@ func SwitchRoot(k sys.Kernel, h Handover, lastWords func()) error {
 			return err
 		}
 	}
-	lastWords()
 	for _, m := range API() {
 		if err := k.MoveMount(m.Target, targets[m.Target]); err != nil {
 			return err

@@ -103,10 +103,15 @@ func (e *encoder) nest(opening, closing byte, content func()) {
 func appendString(out []byte, text string) []byte {
 	const hexDigits = "0123456789abcdef"
 	out = append(out, '"')
-	for _, char := range text {
+	plain := 0 // so much of it needs no escape, which is nearly always all
+	for plain < len(text) && isPlain(rune(text[plain])) {
+		plain++
+	}
+	out = append(out, text[:plain]...)
+	for _, char := range text[plain:] {
 		switch {
-		case char >= 0x20 && char < 0x7f && char != '"' && char != '\\':
-			out = append(out, byte(char)) // nearly all of it
+		case isPlain(char):
+			out = append(out, byte(char))
 		case char == '"' || char == '\\':
 			out = append(out, '\\', byte(char))
 		case char == '\n':
@@ -124,3 +129,6 @@ func appendString(out []byte, text string) []byte {
 	}
 	return append(out, '"')
 }
+
+// isPlain tells of a character that stands for itself in JSON.
+func isPlain(char rune) bool { return char >= 0x20 && char < 0x7f && char != '"' && char != '\\' }

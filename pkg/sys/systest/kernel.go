@@ -80,7 +80,7 @@ func New(cmdline string, initramfs ...string) *Kernel {
 		proc: makeTree([]string{
 			"cmdline=" + cmdline + "\n",
 			meminfo(400),
-			"sys/kernel/panic=0\n", "sys/kernel/printk_devkmsg=ratelimit\n",
+			"sys/kernel/panic=0\n",
 		}),
 		sysfs: makeTree([]string{"class/block/", "devices/", "bus/"}),
 		dev:   makeTree([]string{"console=", "kmsg=", "null="}),
