@@ -19,7 +19,7 @@ type port struct {
 
 // portTo makes it, with the release or the debug image. What is for the demo's
 // machine is there already.
-func portTo(t *testing.T, a Architecture, debug bool) port {
+func portTo(t *testing.T, a Architecture, debug bool, extra ...string) port {
 	t.Helper()
 	machines(t) // with -short there are none
 	tools(t, a.program, "sqfstar")
@@ -32,13 +32,13 @@ func portTo(t *testing.T, a Architecture, debug bool) port {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	if a != arm64() {
+	if a != arm64() || len(extra) > 0 {
 		p.images = dir
 		only := "-release-only"
 		if debug {
 			only = "-debug-only"
 		}
-		goRun(t, nil, "run", "./initramfs", "-arch", a.Name, "-sets", "image virtio", "-modules", p.kernel.Modules, "-out", dir, only)
+		goRun(t, nil, "run", "./initramfs", "-arch", a.Name, "-sets", "image virtio", "-modules", p.kernel.Modules, "-extra", strings.Join(extra, ","), "-out", dir, only)
 	}
 	if p.stub, err = a.BuildStub(dir); err != nil {
 		t.Fatal(err)

@@ -16,10 +16,14 @@ import (
 // faults, which no image of the builder has. It is called from a directory of
 // this module.
 func FaultyInitramfs(initramfs, dir string) (string, error) {
+	return arm64().faultyInitramfs(initramfs, dir)
+}
+
+func (a Architecture) faultyInitramfs(initramfs, dir string) (string, error) {
 	program := filepath.Join(dir, "faulty-init")
 	cmd, err := command("go", "build", "-tags", "faults", "-trimpath", "-ldflags=-s -w -X main.version=faulty", "-o", program, "github.com/minos-os/minos-init/cmd/init")
 	if err == nil {
-		cmd.Env = append(cmd.Env, "GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0")
+		cmd.Env = append(cmd.Env, a.target()...)
 		err = runCommand(cmd, nil)
 	}
 	if err != nil {

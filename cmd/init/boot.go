@@ -16,6 +16,7 @@ type machine struct {
 	args     []string       // that the kernel gave to PID 1, without the name
 	environ  []string       // likewise
 	schedule mount.Schedule // nil: what can be done side by side is
+	dog      *watchdog      // looks after the boot, where the machine has one
 }
 
 // boot is the story of a boot, in the order in which somebody at the console
@@ -34,12 +35,11 @@ func boot(m machine, log *Log) (root layout.Root, err error) {
 	}
 	restartOnPanic(k, log, conf)
 	log.Start(conf)
+	m.kernel = m.dog.open(k, log, conf)
+	k = m.kernel
 	lay, err := layout.ByName(conf.Layout)
 	if err != nil {
 		return root, failure{"config", fmt.Errorf("cannot choose a layout: %w", err)}
-	}
-	if err := plantFault(conf); err != nil {
-		return root, failure{"fault", err}
 	}
 	breakAt(m, log, conf, config.Early)
 	line.Mark("config")
@@ -61,6 +61,11 @@ func boot(m machine, log *Log) (root layout.Root, err error) {
 		return root, failure{"disk", fmt.Errorf("cannot find the boot disk: %w", err)}
 	}
 	log.Found(root)
+	m.kernel = m.dog.open(k, log, conf) // its driver may be a module
+	k = m.kernel
+	if err := plantFault(conf); err != nil {
+		return root, failure{"fault", err}
+	}
 	breakAt(m, log, conf, config.Disk)
 	line.Mark("disk")
 
@@ -82,6 +87,7 @@ func boot(m machine, log *Log) (root layout.Root, err error) {
 	line.Mark("handover")
 	handover := prepareHandover(m, log, conf, root, init, line)
 	leaveReport(m, log, bootReport(log, lay, root, built, modules, line))
+	m.dog.handOver(root.Path, init, conf)
 	if err := mount.SwitchRoot(k, handover); err != nil {
 		return root, failure{"handover", fmt.Errorf("cannot enter the new root: %w", err)}
 	}

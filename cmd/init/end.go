@@ -54,6 +54,11 @@ func end(m machine, log *Log, root layout.Root, err error) error {
 	if err := within(5*time.Second, leave); err != nil {
 		log.Warn("the boot state does not say why this boot failed, ignoring: %v", err)
 	}
+	if next.how == sys.Restart {
+		m.dog.progress(min(next.pause, time.Hour) + standstill) // a restart that hangs is its matter, too
+	} else {
+		m.dog.close(false)
+	}
 	shellOnError(m, log, conf)
 	// Best effort: the machine restarts in any case.
 	_ = within(5*time.Second, func() error { k.Sync(); return nil })

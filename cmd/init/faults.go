@@ -19,6 +19,8 @@ func plantFault(conf config.Config) error {
 	case "runtime": // one that nothing can catch
 		go func() { panic("planted beyond every recover") }()
 		select {}
+	case "standstill": // init hangs, and with it the machine
+		select {}
 	case "primary-before-shadow": // a cut then finds a shadow of another time
 		ubootenv.PlantedFault = fault
 	case mount.MissingFsync, mount.RenameBeforeData: // a writer's, which a power cut shows

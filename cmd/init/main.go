@@ -50,6 +50,7 @@ func growStack(i int) byte {
 // run boots the machine, and ends its run when that cannot be done.
 func run(m machine) {
 	log := newLog(m.kernel)
+	m.dog = &watchdog{every: feedEvery}
 	var root layout.Root
 	err := sys.Guard(func() (err error) { root, err = boot(m, log); return err })
 	if err == nil {

@@ -43,6 +43,7 @@ type Config struct {
 	Build      string            // minos.build=: the label of this image build; "", it has none
 	Inbox      []InboxRule       // minos.inbox=, in order; nil, not given: DefaultInbox
 	DataDirs   []string          // minos.data-dirs=: made on the data partition where they are missing; none
+	Watchdog   Watchdog          // minos.watchdog=; WatchdogAuto
 	Fsck       Fsck              // fsck.mode= and fsck.repair=; FsckAuto and FsckPreen
 	Root       string            // root= as the bootloader passed it: reported, not obeyed; ""
 	MachineID  string            // systemd.machine_id=, the last that is not empty, as written; ""
@@ -80,6 +81,16 @@ const (
 	Halt     OnFail = "halt"
 	PowerOff OnFail = "poweroff"
 	Shell    OnFail = "shell" // a debug image only
+)
+
+// Watchdog is what becomes of the watchdog of the machine.
+type Watchdog string
+
+// The values of minos.watchdog=.
+const (
+	WatchdogAuto Watchdog = "auto" // it looks after the boot, and runs on when the system is known to feed it
+	WatchdogKeep Watchdog = "keep" // it runs on in any case
+	WatchdogOff  Watchdog = "off"  // init leaves it alone
 )
 
 // Fsck is what is said of checks of filesystems, in systemd's words
@@ -149,7 +160,7 @@ func (c Config) Has(key string) bool {
 // becomes a warning, and what was set before it stays.
 func Parse(conf, cmdline []byte) Config {
 	c := Config{Layout: DefaultLayout, Overlay: Keep, Timestamps: true, Files: -1, Tryboot: TrybootFlag, TryParts: TrybootParts{1, 2, 3, 4, 5, 6}, UpperSize: "25%",
-		Fsck: Fsck{FsckAuto, FsckPreen}, Images: []string{"root-squashfs.img", "root-squash.img"}, ImageOld: Infix, Profiles: DefaultProfiles, BootState: EnvPlace{Size: 0x4000, Second: -1}}
+		Watchdog: WatchdogAuto, Fsck: Fsck{FsckAuto, FsckPreen}, Images: []string{"root-squashfs.img", "root-squash.img"}, ImageOld: Infix, Profiles: DefaultProfiles, BootState: EnvPlace{Size: 0x4000, Second: -1}}
 	keys := Keys()
 	for _, line := range fileLines(conf) {
 		where := fmt.Sprintf("%s, line %d", FileName, line.number)

@@ -14,7 +14,7 @@ import (
 var withoutWords = cmpopts.IgnoreFields(Config{}, "Words")
 
 func defaults(change func(*Config)) Config {
-	c := Config{Layout: "slots", Overlay: "keep", Fsck: Fsck{"auto", "preen"}, Timestamps: true, BootState: EnvPlace{0, 0x4000, -1}, Files: -1,
+	c := Config{Layout: "slots", Overlay: "keep", Watchdog: "auto", Fsck: Fsck{"auto", "preen"}, Timestamps: true, BootState: EnvPlace{0, 0x4000, -1}, Files: -1,
 		Images: []string{"root-squashfs.img", "root-squash.img"}, ImageOld: "infix",
 		Tryboot: "flag", TryParts: TrybootParts{1, 2, 3, 4, 5, 6}, Profiles: DefaultProfiles, UpperSize: "25%"}
 	if change != nil {
@@ -31,6 +31,10 @@ func TestParse(t *testing.T) {
 		{"nothing", "", "", defaults(nil)},
 		{"images", "minos.images=a.img\nrw", "minos.images=b.img,c.img minos.image-old=suffix minos.newimg=wait,any ro", defaults(func(c *Config) {
 			c.Images, c.ImageOld, c.NewImage, c.ReadOnly = []string{"b.img", "c.img"}, Suffix, NewImage{Any: true, Wait: true}, true
+		})},
+		{"watchdog", "minos.watchdog=off", "minos.watchdog=keep minos.watchdog=bark", defaults(func(c *Config) {
+			c.Watchdog = WatchdogKeep
+			c.Warnings = []string{`kernel command line: "minos.watchdog=bark", ignoring: expected auto, keep or off`}
 		})},
 		{"checks", "fsck.mode=force", "fsck.repair=no fsck.mode=skip", defaults(func(c *Config) { c.Fsck = Fsck{FsckSkip, FsckNo} })},
 		{"unknown checks", "", "fsck.mode=always fsck.repair=1", defaults(func(c *Config) {

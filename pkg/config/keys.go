@@ -56,6 +56,7 @@ func Keys() []Key {
 		{"minos.data-dirs", "PATH or PATH,PATH", "none", "directories that are made on the data partition where they are missing", setDataDirs},
 		{"minos.break", "early, disk, layout, handover", "none", "stages at which a debug image opens a shell", setBreak},
 		{"minos.timestamps", "0, 1", "1", "tell systemd when init began, for systemd-analyze", setTimestamps},
+		{"minos.watchdog", "auto, keep, off", string(WatchdogAuto), "whether the machine's watchdog looks after the boot, and runs on after it", setWatchdog},
 		{"fsck.mode", "auto, force, skip", string(FsckAuto), "when the data and the overlay partition are checked before they are mounted", setFsckMode},
 		{"fsck.repair", "preen, yes, no", string(FsckPreen), "what such a check may change", setFsckRepair},
 		{"rauc.slot", "A, B", "not given", "the slot that the bootloader picked", setSlot},
@@ -131,6 +132,10 @@ func setOverlay(c *Config, _ string, w Word) error {
 
 func setOnFail(c *Config, _ string, w Word) error {
 	return choose(&c.OnFail, w, Reboot, Halt, PowerOff, Shell)
+}
+
+func setWatchdog(c *Config, _ string, w Word) error {
+	return choose(&c.Watchdog, w, WatchdogAuto, WatchdogKeep, WatchdogOff)
 }
 
 func setFsckMode(c *Config, _ string, w Word) error {

@@ -118,6 +118,14 @@ func (k *Kernel) PutProc(name, content string) {
 	k.proc.put(name, &node{mode: 0o444, data: []byte(content)})
 }
 
+// PutDev makes a device that takes whatever is written to it.
+func (k *Kernel) PutDev(name string) { k.dev.put(name, &node{mode: fs.ModeCharDevice | 0o600}) }
+
+// PutSys puts a file below /sys.
+func (k *Kernel) PutSys(name, content string) {
+	k.sysfs.put(name, &node{mode: 0o444, data: []byte(content)})
+}
+
 // ForgetFilesystem takes a filesystem type away, as on a kernel whose support
 // for it is a module.
 func (k *Kernel) ForgetFilesystem(t string) {
