@@ -59,7 +59,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	toolPackage := flags.String("minosctl", "./cmd/minosctl", "Go package of minosctl")
 	modules := flags.String("modules", "", "a kernel's .../lib/modules/VERSION; without it no module is packed")
 	config := flags.String("config", "", "file that becomes /etc/minos.conf of the image")
-	sets := flags.String("sets", "", "sets of modules, with commas between: "+strings.Join(setNames(), ", ")+" (default all but profiles)")
+	sets := flags.String("sets", "", "sets of modules, with commas between: "+strings.Join(setNames(), ", ")+" (default all but crypt and profiles)")
 	extra := flags.String("extra", "", "further modules, with commas between")
 	releaseOnly := flags.Bool("release-only", false, "build no debug image")
 	debugOnly := flags.Bool("debug-only", false, "build no release image")

@@ -19,6 +19,10 @@ func sets() map[string][]string {
 		// A medium may also be a btrfs, which is large: EXTRA= has it.
 		"modules": {"ext4", "overlay", "squashfs", "vfat", "isofs", "loop"},
 
+		// Of encrypted sessions. XTS is what LUKS2 takes, and dm-crypt asks for it by
+		// name (companions).
+		"crypt": {"dm_crypt"},
+
 		// btrfs is as large as all others together, so it comes only when asked for.
 		"profiles": {"btrfs", "overlay"},
 
@@ -46,6 +50,9 @@ func companions() map[string]companion {
 		// vfat's default code page and character set. Without them a mount
 		// fails with EINVAL.
 		"vfat": {alias: "fs-vfat", modules: []string{"nls_cp437", "nls_ascii"}},
+		// The mode of LUKS2 volumes. Nobody answers the kernel's call for a module
+		// before there is a root filesystem.
+		"dm_crypt": {alias: "fs-dm_crypt", modules: []string{"xts"}},
 	}
 }
 
@@ -58,7 +65,7 @@ func setNames() []string { return sortedKeys(sets()) }
 
 // defaultSets are those that an image gets for which nobody has named any.
 func defaultSets() []string {
-	return slices.DeleteFunc(setNames(), func(name string) bool { return name == "profiles" })
+	return slices.DeleteFunc(setNames(), func(name string) bool { return name == "profiles" || name == "crypt" })
 }
 
 func checkSets(names []string) error {

@@ -17,8 +17,8 @@ type bootJSON struct {
 	Disk    string
 	Modules []string
 	Choice  struct {
-		What, Value, Source string
-		Rejected            []struct{ Value, Reason string }
+		What, Value, Source, Reason string
+		Rejected                    []struct{ Value, Reason string }
 	}
 	Roles []struct {
 		Name, Device, FSType, State string

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -13,8 +14,29 @@ import (
 // the libraries that these need: for a root filesystem that is small, and in
 // which init is to find them. programs are paths as "usr/sbin/mke2fs".
 func SlotTools(rootfs string, programs ...string) (files []File, err error) {
+	return programsOf(rootfs, programs, []string{"ld-linux-aarch64", "libc", "libext2fs", "libcom_err", "libblkid", "libuuid", "libe2p"})
+}
+
+// Cryptsetup is Debian's program of this name with the libraries that it needs.
+func (c *Cache) Cryptsetup() ([]File, error) {
+	const archive, pkg = "packages.tar", "cryptsetup-bin"
+	dir, err := c.Get("cryptsetup", "1 "+debianSuite, func(dir string) error {
+		return c.Progress.Step("downloading and unpacking Debian's "+pkg+" for arm64 (about 5 s)", func() error {
+			return run(nil, "fakeroot", unpacking("arm64", []string{pkg}, debianSuite, filepath.Join(dir, archive))...)
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot get Debian's %s (is a mirror reachable?): %w", pkg, err)
+	}
+	return programsOf(filepath.Join(dir, archive), []string{"usr/sbin/cryptsetup"}, []string{
+		"ld-linux-aarch64", "libc", "libcryptsetup", "libpopt", "libuuid", "libblkid", "libdevmapper", "libcrypto", "libjson-c",
+		"libselinux", "libudev", "libm", "libz", "libzstd", "libpcre2-8", "libcap",
+	})
+}
+
+// programsOf are programs of an archive and the libraries of these names.
+func programsOf(rootfs string, programs, needed []string) (files []File, err error) {
 	const libraries, loader = "usr/lib/aarch64-linux-gnu", "usr/lib/ld-linux-aarch64.so.1"
-	needed := []string{"ld-linux-aarch64", "libc", "libext2fs", "libcom_err", "libblkid", "libuuid", "libe2p"}
 	wanted := func(name string) bool {
 		library, _, _ := strings.Cut(path.Base(name), ".so")
 		return name == loader || slices.Contains(programs, name) || path.Dir(name) == libraries && slices.Contains(needed, library)

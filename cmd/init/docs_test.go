@@ -37,6 +37,9 @@ var neverShown = map[string]string{
 	"autoboot.txt has a boot_partition at the end of a line that is too long for another number": "minosctl commits a trial, init only reads",
 	"%s is not understood: %w":                                                                   "minosctl reads profile.json, init does not",
 	"cannot hold the filesystem of the profiles":                                                 "it is held already, which cannot fail",
+	"%s is no terminal: %w":                                                                      "nobody is there to be asked, and the usual answer counts",
+	"set the mode of %s: %w":                                                                     "nobody is there to be asked, and the usual answer counts",
+	"write to %s: %w":                                                                            "nobody is there to be asked, and the usual answer counts",
 	"make %s descriptor %d: %w":                                                                  "there may be no console, and then nobody to tell",
 }
 

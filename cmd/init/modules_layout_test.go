@@ -32,6 +32,11 @@ func moduleScenarios() []scenario {
 			break_: func(k *systest.Kernel) {
 				k.Answer("e2fsck", sys.Exit{Status: 4, Output: "UNEXPECTED INCONSISTENCY; RUN fsck MANUALLY."})
 			}},
+		{name: "modules-ask", cmdline: onModules + " perchdir=ask", disk: stickWith(aSet(aStore()...)...), ends: toInit, break_: typing("2", "yes")}, // 3.4
+		{name: "modules-locked-made", cmdline: onModules + " perchdir=new perchmode=luks perchsize=300", disk: stickWith(aSetWithCryptsetup()...), ends: toInit, // 3.6.22
+			break_: typing("secret", "secret")},
+		{name: "modules-locked", cmdline: onModules + " perch", disk: stickWith(aSetWithCryptsetup(lockedSession()...)...), ends: toInit, // 3.6.22
+			break_: typing("1", "2", "3")},
 		{name: "modules-session-refused", cmdline: onModules + " perchdir=new", disk: stickWith(aSet()...), ends: toInit, // 3.6.15
 			break_: func(k *systest.Kernel) { k.FailTimes("mount overlay overlay /sysroot", 1, unix.EIO) }},
 	}

@@ -104,6 +104,7 @@ func (d *medium) prepare(words setWords) (Root, error) {
 	if err != nil {
 		return Root{}, err
 	}
+	words.wish = d.askDisk(words.wish)
 	store := d.openStore(words)
 	beside, err := store.modules(words.ending)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 // sessionStore is where the sessions are.
 type sessionStore struct {
 	kernel sys.Kernel
+	medium *medium
 	dir    string // "": there is none
 	fsType string // of its filesystem
 	why    error  // why there is none, though one is wanted
@@ -37,7 +38,7 @@ const persistenceLabel = "persistence"
 // storePlace is where the sessions are: where a word says, or else on the medium's
 // disk the partition that is for them, or in the set.
 func (d *medium) storePlace(wish modset.Wish) modset.Place {
-	if !wish.Wanted() || wish.Store != (modset.Place{}) {
+	if !wish.Wanted() || wish.AskDisk || wish.Store != (modset.Place{}) {
 		return wish.Store
 	}
 	for _, p := range d.machine.Disks.Partitions(d.device.Disk) {
@@ -50,7 +51,7 @@ func (d *medium) storePlace(wish modset.Wish) modset.Place {
 
 // openStore finds the sessions: in the set, or where perchdir= says.
 func (d *medium) openStore(words setWords) (s sessionStore) {
-	s.kernel, s.fsType = d.machine.Kernel, d.super.Type
+	s.kernel, s.medium, s.fsType = d.machine.Kernel, d, d.super.Type
 	switch {
 	case !words.wish.Wanted():
 	case !isOn(d.store, d.device, d.super):
@@ -69,28 +70,28 @@ func (d *medium) openStore(words setWords) (s sessionStore) {
 	return s
 }
 
-// mount finds the device of the sessions and mounts it.
-func (s *sessionStore) mount(d *medium, place modset.Place, wish modset.Wish) error {
-	m := d.machine
-	var device block.Device
+// deviceOf waits for the device that a place is on.
+func (m Machine) deviceOf(place modset.Place, what string) (device block.Device, super block.Superblock, err error) {
 	found, err := m.Disks.Search(block.Search{
 		Find: func(devices []block.Device) bool {
 			for _, device = range devices {
-				if super, err := m.Disks.Superblock(device); err == nil && isOn(place, device, super) {
+				if super, err = m.Disks.Superblock(device); err == nil && isOn(place, device, super) {
 					return true
 				}
 			}
 			return false
 		},
-		What: "the sessions in " + place.String(), Timeout: storeWait, Settle: m.Settle, Say: m.Say,
+		What: what + " in " + place.String(), Timeout: storeWait, Settle: m.Settle, Say: m.Say,
 	})
-	if err != nil {
-		return err
+	if err == nil && !found {
+		err = fmt.Errorf("no %s within %v", place, storeWait)
 	}
-	if !found {
-		return fmt.Errorf("no %s within %v", place, storeWait)
-	}
-	super, err := m.Disks.Superblock(device)
+	return device, super, err
+}
+
+// mount finds the device of the sessions and mounts it.
+func (s *sessionStore) mount(d *medium, place modset.Place, wish modset.Wish) error {
+	device, super, err := d.machine.deviceOf(place, "the sessions")
 	if err != nil {
 		return err
 	}
@@ -102,7 +103,7 @@ func (s *sessionStore) mount(d *medium, place modset.Place, wish modset.Wish) er
 		return errors.New(modset.NoStoreOn(super.Type))
 	}
 	at := t.mount(device, storeAt, 0, false)
-	if err := at.Apply(m.env()); err != nil {
+	if err := at.Apply(d.machine.env()); err != nil {
 		return err
 	}
 	foundBy := "name"
@@ -164,14 +165,19 @@ func (s sessionStore) opened(choice modset.Choice, wish modset.Wish, lowers []st
 		return []mount.Action{open, mount.Bind{From: path.Join(s.dir, choice.Number), To: changesAt}}
 	}
 	stack := mount.Stack{Dirs: lowers, Target: staging + "/stack"}
-	return []mount.Action{stack, s.image(choice, wish, mount.Toolbox{Root: stack.Target, Name: "the set"}), mount.Drop{Target: stack.Target}}
+	image := s.image(choice, wish)
+	image.Tools = mount.Toolbox{Root: stack.Target, Name: "the set"}
+	if choice.Mode == modset.Luks && wish.Key != (modset.Place{}) {
+		image.Key = func() ([]byte, error) { return s.medium.readKey(wish.Key) }
+	}
+	return []mount.Action{stack, image, mount.Drop{Target: stack.Target}}
 }
 
 // image is what opens a session in an image.
-func (s sessionStore) image(choice modset.Choice, wish modset.Wish, tools mount.Toolbox) modset.OpenImage {
+func (s sessionStore) image(choice modset.Choice, wish modset.Wish) modset.OpenImage {
 	return modset.OpenImage{
-		Store: s.dir, FSType: s.fsType, Number: choice.Number, Create: choice.Create, Clean: choice.Clean,
-		Size: wish.Size, Reserve: wish.Reserve, Target: changesAt, Tools: tools,
+		Store: s.dir, FSType: s.fsType, Number: choice.Number, Mode: choice.Mode, Create: choice.Create, Clean: choice.Clean,
+		Size: wish.Size, Reserve: wish.Reserve, Target: changesAt,
 	}
 }
 
@@ -179,7 +185,7 @@ func (s sessionStore) image(choice modset.Choice, wish modset.Wish, tools mount.
 func (s sessionStore) record(choice modset.Choice, now modset.Release) modset.Record {
 	r := modset.Record{Store: s.dir, Number: choice.Number, Session: modset.NewSession(choice, now), Note: SessionNote}
 	if choice.Mode != modset.Native {
-		r.Image = s.image(choice, modset.Wish{}, mount.Toolbox{}).File()
+		r.Image = s.image(choice, modset.Wish{}).File()
 	}
 	return r
 }
@@ -194,5 +200,10 @@ func (s sessionStore) choose(wish modset.Wish, now modset.Release) modset.Choice
 		store.Unreadable = s.why
 	}
 	store.NoNative = modset.NoNativeOn(s.fsType)
-	return modset.Choose(wish, store, now)
+	if wish.Selector != modset.Ask || wish.Refused != "" || store.Unreadable != nil {
+		return modset.Choose(wish, store, now)
+	}
+	entries, usual := modset.Menu(wish, store, now)
+	picked, why := pick(s.kernel, "Which session?", entries, usual)
+	return modset.Picked(entries[picked].Session, wish, store, now, why)
 }

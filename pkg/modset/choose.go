@@ -140,7 +140,7 @@ func inMemory(reason string) Choice {
 // mode is how the session keeps what is written. What nobody knows is a
 // directory.
 func (s Session) mode() Mode {
-	if _, other := otherModes[s.Mode]; other || s.Mode == Raw {
+	if _, other := otherModes[s.Mode]; other || imageNames[s.Mode] != "" {
 		return s.Mode
 	}
 	return Native

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
@@ -14,38 +13,44 @@ import (
 	"github.com/minos-os/minos-init/pkg/sys"
 )
 
-// ImageName is the file of a session in an image.
-const ImageName = "changes.img"
+// imageNames are the files of sessions in an image.
+var imageNames = map[Mode]string{Raw: "changes.img", Luks: "changes.luks"}
 
 // unfinished ends the name of an image that is being made.
 const unfinished = ".minos-new"
 
-// OpenImage is the action that mounts a session that is an ext4 in a file, and
-// makes it first where it is to be a new one. An old one is checked before, and
+// OpenImage is the action that mounts a session that is an ext4 in a file, or in a
+// LUKS volume in a file, and makes it first where it is to be a new one. An old one is checked before, and
 // made larger where that is asked for.
 type OpenImage struct {
 	Store   string // the directory of the store
 	FSType  string // of the store's filesystem
 	Number  string
+	Mode    Mode // Raw or Luks
 	Create  bool
 	Clean   bool  // it was closed when the machine went down
 	Size    int64 // that was asked for, in MiB; 0: none was
 	Reserve int64 // what an image that is made or grows leaves free, in MiB
 	Target  string
 	Tools   mount.Toolbox
+	// Key reads the key of an encrypted session where it is kept; nil: somebody at
+	// the console is asked for the passphrase.
+	Key func() ([]byte, error)
 }
 
 // File is the image.
-func (o OpenImage) File() string { return path.Join(o.Store, o.Number, ImageName) }
+func (o OpenImage) File() string { return path.Join(o.Store, o.Number, imageNames[o.Mode]) }
 
 // Apply implements mount.Action. A cut leaves an image that is not finished and
 // has another name, or one that is whole: that it is known is what Record is for.
 func (o OpenImage) Apply(env mount.Env) error {
+	lock := &lock{image: o}
+	mount := func(device string) error { return o.mount(env, device) }
 	if o.Create {
-		if err := o.make(env); err != nil {
+		if err := o.make(env, lock); err != nil {
 			return err
 		}
-		return attached(env, o.File(), func(device string) error { return o.mount(env, device) })
+		return attached(env, o.File(), lock, mount)
 	}
 	info, err := env.Kernel.Lstat(o.File())
 	if err != nil {
@@ -54,13 +59,13 @@ func (o OpenImage) Apply(env mount.Env) error {
 	if !info.Mode.IsRegular() {
 		return fmt.Errorf("%s is no regular file", o.File())
 	}
-	if err := attached(env, o.File(), func(device string) error { return o.check(env, device, info.Size) }); err != nil {
+	if err := attached(env, o.File(), lock, func(device string) error { return o.check(env, device, info.Size) }); err != nil {
 		return err
 	}
 	if err := o.extend(env, info.Size/mib); err != nil {
 		env.Say(fmt.Sprintf("session %s stays as large as it is, ignoring: %v", o.Number, err))
 	}
-	return attached(env, o.File(), func(device string) error { return o.mount(env, device) })
+	return attached(env, o.File(), lock, mount)
 }
 
 // Undo implements mount.Action. The loop device goes with its mount.
@@ -69,8 +74,8 @@ func (o OpenImage) Undo(env mount.Env) error { return env.Kernel.Unmount(o.Targe
 func (o OpenImage) String() string { return "open the session " + o.Number + " in " + o.File() }
 
 // attached makes a device of a file for as long as use needs it, or what use has
-// mounted.
-func attached(env mount.Env, file string, use func(device string) error) error {
+// mounted. What is encrypted is unlocked.
+func attached(env mount.Env, file string, lock *lock, use func(device string) error) error {
 	if err := env.Modules.Filesystem(mount.LoopModule); err != nil {
 		return err
 	}
@@ -78,11 +83,16 @@ func attached(env mount.Env, file string, use func(device string) error) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(use(device.Path()), device.Close())
+	if lock.image.Mode == Luks {
+		err = lock.opened(env, device.Path(), use)
+	} else {
+		err = use(device.Path())
+	}
+	return errors.Join(err, device.Close())
 }
 
 // make makes the image of a new session. It gets its name when it is whole.
-func (o OpenImage) make(env mount.Env) error {
+func (o OpenImage) make(env mount.Env, lock *lock) error {
 	k, dir := env.Kernel, path.Join(o.Store, o.Number)
 	if err := mount.MkdirAll(k, o.Store); err != nil {
 		return err
@@ -95,6 +105,9 @@ func (o OpenImage) make(env mount.Env) error {
 	if size < leastSize {
 		return fmt.Errorf("there is room for an image of %d MiB, and it takes %d", size, leastSize)
 	}
+	if err := lock.choose(env); err != nil {
+		return err
+	}
 	// Never into one that is there, whoever made it.
 	if err := k.Mkdir(dir, 0o755); err != nil {
 		return err
@@ -105,7 +118,7 @@ func (o OpenImage) make(env mount.Env) error {
 		err = o.lengthen(env, file, 0, size)
 	}
 	if err == nil {
-		err = attached(env, file, func(device string) error { return o.format(env, device, size*mib) })
+		err = attached(env, file, lock, func(device string) error { return o.format(env, device, size*mib) })
 	}
 	if err == nil {
 		err = k.Fsync(file)
@@ -127,7 +140,7 @@ func (o OpenImage) removeUnfinished(k sys.Kernel) {
 	for _, number := range numbers {
 		dir := path.Join(o.Store, number)
 		names, err := k.ReadDir(dir)
-		if err != nil || !isNumber(number) || !slices.Equal(names, []string{ImageName + unfinished}) {
+		if err != nil || !isNumber(number) || len(names) != 1 || names[0] != imageNames[Raw]+unfinished && names[0] != imageNames[Luks]+unfinished {
 			continue
 		}
 		_, _ = k.Remove(path.Join(dir, names[0])), k.Remove(dir) // it is only about space

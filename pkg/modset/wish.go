@@ -1,6 +1,7 @@
 package modset
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,15 +16,18 @@ const (
 	Default   Selector = "default" // the default session, if there is one
 	Resume    Selector = "resume"  // the default session, or a new one
 	New       Selector = "new"
+	Ask       Selector = "ask" // what somebody at the console picks
 )
 
 // Wish is what was asked for of persistence.
 type Wish struct {
 	Selector Selector
 	Store    Place // of the sessions; the zero value: in the set itself
+	AskDisk  bool  // the device of the store is what somebody at the console picks
 	Mode     Mode  // asked for; "": none was
 	Size     int64 // of a session in an image, in MiB; 0: nothing was asked for
 	Reserve  int64 // what a new image, or one that grows, leaves free, in MiB
+	Key      Place // of the key of an encrypted session; the zero value: it is typed
 	// Refused is why the wish is not followed, and what is written stays in
 	// memory; "": it is followed.
 	Refused string
@@ -39,11 +43,11 @@ type Mode string
 const (
 	Native Mode = "native" // it is a directory
 	Raw    Mode = "raw"    // it is an ext4 in a file
+	Luks   Mode = "luks"   // it is an ext4 in a LUKS volume in a file
 )
 
 // otherModes are those of MiniOS that are not there, and why.
 var otherModes = map[Mode]string{
-	"luks":      "an encrypted session is not there yet, and none that is not encrypted takes its place",
 	"dynfilefs": "dynfilefs needs a program that is not in the image",
 	"squashfs":  "a session that is packed into a squashfs is not taken over",
 }
@@ -55,6 +59,7 @@ const (
 	wordMode    = "perchmode"
 	wordSize    = "perchsize"
 	wordReserve = "perchreserve"
+	wordKey     = "minos.session-key" // ours: MiniOS has none
 )
 
 // ParseWish reads the words of persistence. last returns the value of the last
@@ -84,7 +89,7 @@ func ParseWish(last func(key string) (value string, ok bool)) (w Wish, warnings 
 		w.Mode = Mode(mode)
 		if why, other := otherModes[w.Mode]; other {
 			w.Refused = why
-		} else if w.Mode != Native && w.Mode != Raw {
+		} else if w.Mode != Native && imageNames[w.Mode] == "" {
 			warnings = append(warnings, fmt.Sprintf("expected native, raw, dynfilefs, luks or squashfs, ignoring: perchmode=%s", mode))
 			w.Mode = Native
 		}
@@ -102,6 +107,17 @@ func ParseWish(last func(key string) (value string, ok bool)) (w Wish, warnings 
 		}
 		*to = n
 	}
+	if text, ok := last(wordKey); ok {
+		key, err := parsePlace(text)
+		if err == nil && (key.Any() || key.Path == "") {
+			err = errors.New("expected the path of a file, with /dev/NAME or /dev/disk/by-label/LABEL before it")
+		}
+		if err != nil {
+			warnings = append(warnings, fmt.Sprintf("%v, ignoring: %s=%s", err, wordKey, text))
+			key = Place{}
+		}
+		w.Key = key
+	}
 	size(wordSize, mostSize, &w.Size)
 	size(wordReserve, mostReserve, &w.Reserve)
 	return w, warnings
@@ -111,8 +127,7 @@ func ParseWish(last func(key string) (value string, ok bool)) (w Wish, warnings 
 func (w *Wish) takePerch(value string) (why string) {
 	const expected = "expected none, askdisk, or a device and a path with a colon between"
 	if isAskDisk(value) {
-		w.Refused = "asking for the disk is not there yet"
-		return ""
+		return w.takeAskDisk(value, expected)
 	}
 	device, dir, ok := strings.Cut(value, ":")
 	if !ok || !strings.HasPrefix(device, "/dev/") {
@@ -125,10 +140,10 @@ func (w *Wish) takePerch(value string) (why string) {
 func (w *Wish) takeDir(value string) (why string) {
 	const expected = "expected resume, new, ask, the number of a session, or the place of a store"
 	switch {
-	case value == "resume" || value == "new":
+	case value == "resume" || value == "new" || value == "ask":
 		w.Selector = Selector(value)
-	case value == "ask" || isAskDisk(value):
-		w.Refused = "asking for the session is not there yet"
+	case isAskDisk(value):
+		return w.takeAskDisk(value, expected)
 	case isNumber(value):
 		w.Selector = Selector(value)
 	case strings.HasPrefix(value, "label:"):
@@ -138,6 +153,17 @@ func (w *Wish) takeDir(value string) (why string) {
 	default:
 		return expected
 	}
+	return ""
+}
+
+// takeAskDisk keeps the sessions on a device that somebody will pick. What is
+// behind the word is the path there, with colons between its parts.
+func (w *Wish) takeAskDisk(value, expected string) (why string) {
+	dir, err := cleanPath(strings.ReplaceAll(strings.TrimPrefix(value, "askdisk"), ":", "/"))
+	if err != nil {
+		return expected
+	}
+	w.AskDisk, w.Selector, w.Store = true, Resume, Place{Path: dir}
 	return ""
 }
 

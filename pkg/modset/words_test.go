@@ -91,9 +91,9 @@ func TestParseWish(t *testing.T) {
 		"perchdir=/my":                     {Selector: Resume, Store: Place{Path: "my"}},
 		"perch=/dev/sda2:/my":              {Selector: Resume, Store: Place{Device: "/dev/sda2", Path: "my"}},
 		"perch=/dev/disk/by-label/L:my":    {Selector: Resume, Store: Place{Label: "L", Path: "my"}},
-		"perchdir=ask":                     {Selector: Default, Refused: "asking for the session is not there yet"},
-		"perchdir=askdisk:x":               {Selector: Default, Refused: "asking for the session is not there yet"},
-		"perch=askdisk":                    {Selector: Default, Refused: "asking for the disk is not there yet"},
+		"perchdir=ask":                     {Selector: Ask},
+		"perchdir=askdisk:x:y":             {Selector: Resume, AskDisk: true, Store: Place{Path: "x/y"}},
+		"perch=askdisk":                    {Selector: Resume, AskDisk: true},
 		"perchdir=new perchmode=raw":       {Selector: New, Mode: Raw},
 		"perchmode=dynfilefs":              {Selector: Default, Mode: "dynfilefs", Refused: "dynfilefs needs a program that is not in the image"},
 		"perchsize=2GB perchreserve=1":     {Selector: Default, Size: 2000, Reserve: 1},
@@ -110,17 +110,18 @@ func TestParseWish(t *testing.T) {
 		}
 	}
 	for line, want := range map[string]string{
-		"perch=yes":          "expected none, askdisk, or a device and a path with a colon between, ignoring: perch=yes",
-		"perch=/dev/x:../y":  "ignoring: perch=/dev/x:../y",
-		"perchdir=../../x":   "expected resume, new, ask, the number of a session, or the place of a store, ignoring: perchdir=../../x",
-		"perchdir=":          "ignoring: perchdir=",
-		"perchdir=01":        "ignoring: perchdir=01",
-		"perchdir=/":         "ignoring: perchdir=/",
-		"perchdir=label:":    "ignoring: perchdir=label:",
-		"perchmode=Native":   "expected native, raw, dynfilefs, luks or squashfs, ignoring: perchmode=Native",
-		"perchdir=/dev/a/..": "ignoring: perchdir=/dev/a/..",
-		"perchsize=4x":       "expected a size of at most 1000000 MiB, as 4000, 4000M or 4G, ignoring: perchsize=4x",
-		"perchreserve=4097":  "expected a size of at most 4096 MiB",
+		"perch=yes":           "expected none, askdisk, or a device and a path with a colon between, ignoring: perch=yes",
+		"perch=/dev/x:../y":   "ignoring: perch=/dev/x:../y",
+		"perchdir=../../x":    "expected resume, new, ask, the number of a session, or the place of a store, ignoring: perchdir=../../x",
+		"perchdir=":           "ignoring: perchdir=",
+		"perchdir=01":         "ignoring: perchdir=01",
+		"perchdir=/":          "ignoring: perchdir=/",
+		"perchdir=label:":     "ignoring: perchdir=label:",
+		"perchdir=askdisk:..": "ignoring: perchdir=askdisk:..",
+		"perchmode=Native":    "expected native, raw, dynfilefs, luks or squashfs, ignoring: perchmode=Native",
+		"perchdir=/dev/a/..":  "ignoring: perchdir=/dev/a/..",
+		"perchsize=4x":        "expected a size of at most 1000000 MiB, as 4000, 4000M or 4G, ignoring: perchsize=4x",
+		"perchreserve=4097":   "expected a size of at most 4096 MiB",
 	} {
 		got, warnings := ParseWish(lastOf(line))
 		if got.Selector != Default || got.Store != (Place{}) || len(warnings) != 1 || !strings.Contains(warnings[0], want) {

@@ -161,6 +161,11 @@ type Mounts interface {
 type Processes interface {
 	// AttachConsole makes path the standard input, output and error.
 	AttachConsole(path string) error
+	// Ask shows a text on the console and returns the line that somebody types
+	// there within limit. What is typed is hidden where it has to be. What was
+	// typed before is thrown away. The error is ErrTimeout when nobody types, and
+	// io.EOF when nobody can.
+	Ask(q Question) (string, error)
 	// Memfd returns a descriptor that survives an exec, of a file in memory
 	// with this content, to be read from its start.
 	Memfd(name string, content []byte) (fd int, err error)
@@ -272,7 +277,7 @@ type Uevents interface {
 	io.Closer
 }
 
-// Errors of Uevents.Next.
+// Errors of Uevents.Next; Ask has the first, too.
 var (
 	ErrTimeout  = errors.New("no event within the time given")
 	ErrOverflow = errors.New("device events were lost")
@@ -344,6 +349,13 @@ type Command struct {
 	// Terminal is the device that becomes the program's controlling terminal
 	// and its standard descriptors. Without one it has this process's own.
 	Terminal string
+}
+
+// Question is what somebody at the console is asked.
+type Question struct {
+	Text   string
+	Hidden bool // the answer does not show
+	Limit  time.Duration
 }
 
 // Tool is a program that talks to nobody: it has no terminal, its input is

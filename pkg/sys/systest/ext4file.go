@@ -25,7 +25,12 @@ func Ext4(size int64, files ...string) string {
 // readExt4 makes a file what its content says.
 func (n *node) readExt4() {
 	var size int64
-	text, files, ok := strings.Cut(string(n.data), "\x00")
+	content, isLuks := strings.CutPrefix(string(n.data), luksHeader)
+	if isLuks {
+		key, rest, _ := strings.Cut(content, "\x00")
+		n.key, content = []byte(key), rest
+	}
+	text, files, ok := strings.Cut(content, "\x00")
 	if _, err := fmt.Sscanf(text, ext4Header+"%d", &size); !ok || err != nil {
 		return
 	}
@@ -48,7 +53,7 @@ func (k *Kernel) makeExt4(file *loopFile) error {
 // filesystem cannot be mounted.
 func (k *Kernel) openExt4(file *loopFile) (*filesystem, error) {
 	in := file.node.inner
-	if in == nil || in.spans > file.node.length() {
+	if in == nil || file.node.key != nil && !file.open || in.spans > file.node.length() {
 		return nil, unix.EINVAL
 	}
 	f := k.newFilesystem("ext4", in.root)

@@ -43,6 +43,7 @@ type Kernel struct {
 	random           byte // that Random gives next
 	reads            []string
 	slack            time.Duration
+	typed            []string // at the console, that nobody has read yet
 }
 
 // RelaxTimers implements sys.Processes. It changes nothing of the machine, and so
@@ -315,8 +316,13 @@ func (k *Kernel) RunTool(t sys.Tool) (sys.Exit, error) {
 	if err != nil || p.node() == nil {
 		return sys.Exit{}, failed("exec", t.Argv[0], unix.ENOENT)
 	}
-	if _, told := k.answers["mke2fs"]; isTool(t, "mke2fs") && !told {
+	_, told := k.answers[path.Base(t.Argv[0])]
+	switch {
+	case told:
+	case isTool(t, "mke2fs"):
 		return k.mke2fs(t)
+	case isTool(t, "cryptsetup"):
+		return k.cryptsetup(t), nil
 	}
 	return k.answers[path.Base(t.Argv[0])], nil
 }

@@ -45,6 +45,7 @@ func (k *Kernel) AttachWritableLoop(file string) (sys.Loop, error) {
 type loopFile struct {
 	node *node
 	log  *journal
+	open bool // it is not the file, but the volume in it
 }
 
 func (k *Kernel) attach(what, file string) (sys.Loop, error) {
@@ -63,7 +64,7 @@ func (k *Kernel) attach(what, file string) (sys.Loop, error) {
 			if k.loops == nil {
 				k.loops = map[string]*loopFile{}
 			}
-			k.loops[device] = &loopFile{p.node(), p.mount.fs.log}
+			k.loops[device] = &loopFile{node: p.node(), log: p.mount.fs.log}
 			return loop{k, device}, nil
 		}
 	}

@@ -19,6 +19,7 @@ type node struct {
 	data    []byte
 	sparse  *sparse // instead of data, in a file with holes
 	inner   *inner  // the ext4 that is in it
+	key     []byte  // of the LUKS volume that the ext4 is in; nil: there is none
 	target  string  // of a symbolic link
 	entries map[string]*node
 

@@ -1,0 +1,88 @@
+package qemu
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// cryptImage is our release image with dm-crypt for the demo's kernel.
+func cryptImage(t *testing.T) string {
+	t.Helper()
+	out := t.TempDir()
+	build := exec.Command("go", "run", "./initramfs", "-arch", "arm64", "-sets", "modules crypt virtio", "-modules", machines(t).debian.Modules, "-release-only", "-out", out)
+	build.Dir, build.Stderr = "..", os.Stderr
+	if err := build.Run(); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(out, "initramfs.cpio.lz4")
+}
+
+// Layouts 3.6, statement 22, with Debian's cryptsetup and without udev: an encrypted
+// session is made, opened at the second try, and left alone after three.
+func TestStatement3_6_22_EncryptedSession(t *testing.T) {
+	if os.Getenv("MINOS_TEST_ALL") == "" {
+		t.Skip("takes long: make test-all has it (MINOS_TEST_ALL=1)")
+	}
+	tools(t, "sqfstar", "debugfs", "mmdebstrap", "fakeroot")
+	image := cryptImage(t)
+	cache, err := UserCache(NewProgress(os.Stderr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	crypt, err := cache.Cryptsetup()
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := setWithTools(t, ext4Tools...).With(sbModule(t, "minios/03-crypt.sb", Tree{}.With(Dir("etc"), Dir("usr")).With(crypt...)))
+	medium := filepath.Join(t.TempDir(), "medium.img")
+	if err := (Ext4{Label: "STICK", Tree: set}).Make(medium, 512*mib); err != nil {
+		t.Fatal(err)
+	}
+	const again, ask = "The same once more: ", "The passphrase of session 1, "
+	for _, c := range []struct {
+		words   string
+		answers [][2]string
+		do      []string
+		want    []string
+		kept    bool
+	}{
+		{"perchdir=new perchmode=luks perchsize=64", [][2]string{{"A passphrase for the new session 1: ", "a secret"}, {again, "a secret"}},
+			[]string{"write:/written=kept-in-a-volume"}, []string{"write:/written=kept-in-a-volume ok"}, true},
+		{"perch", [][2]string{{ask + "1 of 3: ", "wrong"}, {ask + "2 of 3: ", "a secret"}}, []string{"read:/written"}, []string{`read:/written "kept-in-a-volume"`}, true},
+		{"perch", [][2]string{{ask + "1 of 3: ", "1"}, {ask + "2 of 3: ", "2"}, {ask + "3 of 3: ", ""}}, []string{"read:/written", "rootwrite"}, []string{"read:/written ENOENT", "rootwrite ok"}, false},
+	} {
+		r, report := bootModulesAnswering(t, medium, append(strings.Fields(c.words), "noload=broken"), c.answers, func(m *Machine) { keep(m); m.Initramfs = image }, c.do...)
+		r.did(t, c.want...)
+		if kept := report.Overlay.Durability == "keep"; kept != c.kept || report.Degraded == c.kept {
+			t.Errorf("boot.json: %+v", report)
+		}
+		if c.kept {
+			r.mounted(t, Mount{Target: memoryDir + "/changes", FSType: "ext4", Source: "/dev/mapper/minos-session", Options: "rw"})
+		}
+		lacks(t, r.Console, "a secret")
+		wentDown(t, r)
+		cleanExt4(t, "the medium", medium)
+		sessionClosed(t, medium)
+	}
+	holds(t, medium, "LUKS\xba\xbe", true)
+	holds(t, medium, "kept-in-a-volume", false)
+}
+
+// holds looks for bytes in a file.
+func holds(t *testing.T, file, text string, want bool) {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(f)
+	if err != nil || bytes.Contains(data, []byte(text)) != want {
+		t.Errorf("%s holds %q: %v, %v", file, text, !want, err)
+	}
+}
