@@ -18,7 +18,7 @@ import (
 type Superblock struct {
 	// Type is the name that mount(8) and blkid(8) use: ext2, ext3, ext4, jbd
 	// (an ext4 journal on a device of its own), vfat, squashfs, erofs, btrfs,
-	// iso9660, swap or crypto_LUKS; or ClaimType. It is empty when the content is
+	// xfs, exfat, ntfs, iso9660, swap or crypto_LUKS; or ClaimType. It is empty when the content is
 	// not known, which does not mean that the device is blank.
 	Type string
 	// Label is the filesystem's label, never the GPT's name of the partition.
@@ -26,7 +26,8 @@ type Superblock struct {
 	// printable UTF-8 character stand as \xNN.
 	Label string
 	// UUID is in the form of blkid(8): 8-4-4-4-12 in lower case, XXXX-XXXX in
-	// upper case for vfat, a date for iso9660. Empty when there is none.
+	// upper case for vfat and exfat, 16 digits in upper case for ntfs, a date for
+	// iso9660. Empty when there is none.
 	UUID string
 	// Size is the number of bytes that the filesystem says it spans on this
 	// device, 0 when it does not say.
@@ -63,10 +64,13 @@ func Probe(r io.ReaderAt, size int64) (Superblock, error) {
 	if err != nil {
 		return Superblock{}, err
 	}
-	for _, parse := range []func([]byte) (Superblock, bool){parseClaim, parseLUKS, parseSquashfs} {
+	for _, parse := range []func([]byte) (Superblock, bool){parseClaim, parseLUKS, parseSquashfs, parseXFS} {
 		if sb, ok := parse(head); ok {
 			return sb, nil
 		}
+	}
+	if sb, ok, err := d.bootSectorOfMedium(head); ok || err != nil {
+		return sb, err
 	}
 	if fat, ok := parseBootSector(head); ok {
 		return d.vfat(fat)
@@ -77,6 +81,18 @@ func Probe(r io.ReaderAt, size int64) (Superblock, error) {
 		}
 	}
 	return d.beyondHead(head)
+}
+
+// bootSectorOfMedium looks for the two formats whose boot sector is like that of a
+// FAT.
+func (d reader) bootSectorOfMedium(head []byte) (Superblock, bool, error) {
+	switch {
+	case isExFAT(head):
+		return d.exFAT(head)
+	case isNTFS(head):
+		return d.ntfs(head)
+	}
+	return Superblock{}, false, nil
 }
 
 // beyondHead looks for what the first page alone cannot tell.

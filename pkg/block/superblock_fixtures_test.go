@@ -67,6 +67,16 @@ var fixtures = []fixture{
 		68 << 10, Superblock{"btrfs", "", uuidB, 128 << 20, false, false, false}},
 	{"iso9660", `xorriso -as mkisofs -quiet -V MINIOS --modification-date=2024010203040506 -o "$1" "$2" 2>/dev/null`,
 		36 << 10, Superblock{"iso9660", "MINIOS", "2024-01-02-03-04-05-06", 376832, false, false, false}},
+	{"xfs", `truncate -s 300M "$1"; mkfs.xfs -q -L "my xfs" -m uuid=` + uuidA + ` "$1"`,
+		4 << 10, Superblock{"xfs", "my xfs", uuidA, 300 << 20, false, false, false}},
+	{"exfat", `truncate -s 64M "$1"; mkfs.exfat -L "Stick 1" "$1" >/dev/null; tune.exfat -I 0x1234abcd "$1" >/dev/null`,
+		4 << 20, Superblock{"exfat", "Stick 1", "1234-ABCD", 64 << 20, false, false, false}},
+	{"exfat-nolabel", `truncate -s 64M "$1"; mkfs.exfat "$1" >/dev/null; tune.exfat -I 0x1 "$1" >/dev/null`,
+		4 << 20, Superblock{"exfat", "", "0000-0001", 64 << 20, false, false, false}},
+	{"ntfs", `truncate -s 64M "$1"; mkfs.ntfs -q -F -f -L "My Stick" "$1" >/dev/null 2>&1; printf '\001\002\003\004\005\006\007\370' | dd of="$1" bs=1 seek=72 conv=notrunc status=none`,
+		64 << 10, Superblock{"ntfs", "My Stick", "F807060504030201", 64<<20 - 512, false, false, false}},
+	{"ntfs-64k", `truncate -s 256M "$1"; mkfs.ntfs -q -F -f -c 65536 -L large "$1" >/dev/null 2>&1; printf '\001\002\003\004\005\006\007\370' | dd of="$1" bs=1 seek=72 conv=notrunc status=none`,
+		1 << 20, Superblock{"ntfs", "large", "F807060504030201", 256<<20 - 512, false, false, false}},
 	{"luks1", `truncate -s 32M "$1"; printf x | cryptsetup -q luksFormat --type luks1 --iter-time 10 --uuid ` + uuidA + ` "$1" -`,
 		1 << 10, Superblock{Type: "crypto_LUKS", UUID: uuidA}},
 	{"luks2", `truncate -s 32M "$1"; printf x | cryptsetup -q luksFormat --type luks2 --pbkdf pbkdf2 --iter-time 10 --label changes --uuid ` + uuidB + ` "$1" -`,
@@ -150,7 +160,7 @@ func programs(script string) []string {
 	var found []string
 	for _, word := range strings.Fields(script) {
 		switch word {
-		case "mke2fs", "mkfs.vfat", "mksquashfs", "mkfs.erofs", "mkfs.btrfs", "xorriso", "cryptsetup", "mkswap":
+		case "mke2fs", "mkfs.vfat", "mksquashfs", "mkfs.erofs", "mkfs.btrfs", "mkfs.xfs", "mkfs.exfat", "mkfs.ntfs", "xorriso", "cryptsetup", "mkswap":
 			found = append(found, word)
 		}
 	}

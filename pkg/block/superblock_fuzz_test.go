@@ -93,6 +93,12 @@ func FuzzBtrfs(f *testing.F) {
 //fuzz:covers superblock_vfat.go
 func FuzzVfat(f *testing.F) { fuzzProbe(f, "vfat", 0, nil) }
 
+//fuzz:covers parseXFS
+func FuzzXFS(f *testing.F) { fuzzProbe(f, "xfs", 0, nil) }
+
+//fuzz:covers superblock_media.go
+func FuzzBootSectorsOfMedia(f *testing.F) { fuzzProbe(f, "exfat ntfs", 0, nil) }
+
 //fuzz:covers parseSquashfs
 func FuzzSquashfs(f *testing.F) { fuzzProbe(f, "squashfs", 0, nil) }
 

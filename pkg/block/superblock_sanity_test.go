@@ -177,3 +177,72 @@ func TestVolumeEntry(t *testing.T) {
 		}
 	}
 }
+
+// Labels of NTFS and exFAT are in UTF-16, and what does not print is escaped.
+func TestUTF16Text(t *testing.T) {
+	for field, want := range map[string]string{
+		"K\x00\xe4\x00s\x00e\x00": "Käse",
+		"\x3d\xd8\x00\xde":        "\U0001f600",
+		"a\x00\x00\x00b\x00":      "a",
+		"a\x00\x07\x00":           `a\x07`,
+		"\x3d\xd8a\x00b":          "\ufffda",
+		"":                        "",
+	} {
+		if got := utf16Text([]byte(field)); got != want {
+			t.Errorf("%q reads %q, want %q", field, got, want)
+		}
+	}
+}
+
+// A label of a length that no label has is none, also where an integer has 32 bits.
+func TestLabelsOfMediaThatCannotBe(t *testing.T) {
+	for _, c := range []struct {
+		name, label string // how what has the label begins
+		at          int    // of its length, from there
+		with        string
+	}{
+		{"exfat", "\x83\x07S\x00t\x00", 1, "\x0c"},
+		{"ntfs", "\x60\x00\x00\x00\x28\x00\x00\x00", 16, "\xff\xff\xff\xff"},
+	} {
+		image := bytes.Clone(golden(t, c.name))
+		begins := bytes.Index(image, []byte(c.label))
+		if begins < 0 {
+			t.Fatalf("%s: the label is not where it was", c.name)
+		}
+		copy(image[begins+c.at:], c.with)
+		got, err := Probe(bytes.NewReader(image), int64(len(image)))
+		if err != nil || got.Type != c.name || got.Label != "" {
+			t.Errorf("%s: %+v, %v", c.name, got, err)
+		}
+	}
+}
+
+// What is no whole exFAT or NTFS is none, and no broken one is read where it is not.
+func TestBrokenBootSectorsOfMedia(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		at   int
+		with []byte
+	}{
+		{"exfat", 11, []byte{1}},                    // a FAT's bytes in a sector
+		{"exfat", 108, []byte{13}},                  // larger sectors than there are
+		{"exfat", 109, []byte{26}},                  // clusters of more than 32 MiB
+		{"exfat", 96, []byte{1, 0, 0, 0}},           // clusters are counted from 2
+		{"exfat", 72, make([]byte, 8)},              // no size
+		{"exfat", 510, []byte{0}},                   //
+		{"ntfs", 11, []byte{0, 1}},                  // sectors of 256 bytes
+		{"ntfs", 13, []byte{0}},                     // clusters of nothing
+		{"ntfs", 14, []byte{1}},                     // a FAT's reserved sectors
+		{"ntfs", 48, bytes.Repeat([]byte{0xff}, 8)}, // a table that is nowhere
+		{"ntfs", 511, []byte{0}},                    //
+		{"xfs", 126, []byte{1}},                     // mkfs has not finished
+		{"xfs", 120, []byte{13}},                    //
+		{"xfs", 102, []byte{2, 1}},                  //
+	} {
+		image := bytes.Clone(golden(t, c.name))
+		copy(image[c.at:], c.with)
+		if got, err := Probe(bytes.NewReader(image), int64(len(image))); err != nil || got.Type != "" {
+			t.Errorf("%s with %v at %d: %q, %v", c.name, c.with, c.at, got.Type, err)
+		}
+	}
+}

@@ -24,7 +24,8 @@ type mediumType struct {
 }
 
 // mediumTypeOf is how a filesystem is mounted, by what is read off its device; ok
-// is false for what is no medium. Of a FAT the long names are UTF-8.
+// is false for what is no medium. Names of letters in another encoding
+// are UTF-8.
 func mediumTypeOf(super block.Superblock) (t mediumType, ok bool) {
 	t.driver = super.Type
 	switch super.Type {
@@ -32,8 +33,14 @@ func mediumTypeOf(super block.Superblock) (t mediumType, ok bool) {
 		t.driver, t.still = "ext4", []string{"noload"}
 	case "vfat":
 		t.options = []string{"utf8=1"}
+	case "exfat":
+		t.options = []string{"iocharset=utf8"}
+	case "ntfs":
+		t.driver, t.options = "ntfs3", []string{"iocharset=utf8"}
 	case "btrfs":
 		t.still = []string{"rescue=nologreplay"}
+	case "xfs":
+		t.still = []string{"norecovery"}
 	case "iso9660", "squashfs", "erofs":
 	default:
 		return mediumType{}, false
