@@ -38,7 +38,12 @@ var mayImport = map[string][]string{
 	"pkg/firstboot":      {"pkg/block", "pkg/mount", "pkg/sys"},
 	"pkg/layout":         {"pkg/adopt", "pkg/block", "pkg/config", "pkg/firstboot", "pkg/modset", "pkg/mount", "pkg/profiles", "pkg/report", "pkg/slots", "pkg/slots/tryboot", "pkg/slots/ubootenv", "pkg/sys"},
 	"cmd/init":           {"pkg/block", "pkg/config", "pkg/firstboot", "pkg/kmod", "pkg/layout", "pkg/modset", "pkg/mount", "pkg/report", "pkg/slots/ubootenv", "pkg/sys"},
-	"cmd/minosctl":       {"pkg/block", "pkg/config", "pkg/firstboot", "pkg/mount", "pkg/profiles", "pkg/report", "pkg/slots", "pkg/slots/tryboot", "pkg/slots/ubootenv", "pkg/sys"},
+	"cmd/minosctl":       {"pkg/block", "pkg/config", "pkg/firstboot", "pkg/mount", "pkg/profiles", "pkg/profiles/drift", "pkg/profiles/store", "pkg/report", "pkg/slots", "pkg/slots/tryboot", "pkg/slots/ubootenv", "pkg/sys"},
+	// What minosctl does with profiles, and init does not link.
+	"pkg/btrfs":           {},
+	"pkg/btrfs/btrfstest": {},
+	"pkg/profiles/drift":  {},
+	"pkg/profiles/store":  {"pkg/btrfs", "pkg/profiles"},
 	// The builder reads the keys and writes the index that init reads: each
 	// has one home.
 	"initramfs": {"pkg/config", "pkg/kmod"},
@@ -70,6 +75,9 @@ var neverLinked = map[string]string{
 	"debug/elf":                          "modules are read when the image is built",
 	"github.com/u-root/u-root/pkg/mount": "its switch_root empties the initramfs before it knows that init can be started",
 }
+
+// notInInit are the packages below pkg that only minosctl links.
+var notInInit = []string{"pkg/btrfs", "pkg/btrfs/btrfstest", "pkg/profiles/drift", "pkg/profiles/store"}
 
 // TestImports holds the arrows of the table of rooms.
 func TestImports(t *testing.T) {
@@ -112,6 +120,9 @@ func TestLinkedPackages(t *testing.T) {
 	for _, dep := range deps {
 		if why, no := neverLinked[dep]; no {
 			t.Errorf("init links %s: %s", dep, why)
+		}
+		if ours, ok := strings.CutPrefix(dep, module); ok && slices.Contains(notInInit, ours) {
+			t.Errorf("init links %s, which is for minosctl", dep)
 		}
 	}
 }

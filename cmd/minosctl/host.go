@@ -60,6 +60,9 @@ type boot struct {
 			Reason string `json:"reason"`
 		} `json:"rejected"`
 	} `json:"choice"`
+	Base struct {
+		Value string `json:"value"`
+	} `json:"base"`
 	Disk      string `json:"disk"`
 	BootState struct {
 		Device string `json:"device"`
@@ -68,7 +71,8 @@ type boot struct {
 		Second int64  `json:"second"`
 	} `json:"boot_state"`
 	Overlay struct {
-		Upper string `json:"upper"`
+		Lowers []string `json:"lowers"`
+		Upper  string   `json:"upper"`
 	} `json:"overlay"`
 	Roles []struct {
 		Name      string `json:"name"`

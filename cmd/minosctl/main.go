@@ -30,7 +30,8 @@ const (
 	statusFailed   = 1
 	statusUsage    = 2
 	statusNoState  = 3 // no boot state was found
-	statusRefused  = 4 // a degraded system on trial is not marked good; a trial that is none is not committed
+	statusRefused  = 4 // a degraded system on trial is not marked good; a trial that is none is not committed; what is in use is not removed
+	statusDiffers  = 5 // a profile would not see all of a base
 	callName       = "minosctl"
 	raucName       = "rauc-backend" // a link of this name is the verb: RAUC calls its backend without a word before its own
 	raucVerb       = raucName
@@ -66,6 +67,12 @@ type call struct {
 	svg    string
 	card   string // its size
 	data   string // which partition that is
+	top    string // of a btrfs with profiles, mounted
+	name   string // of a profile, for people
+	base   string // of a profile, to which it is pinned
+	from   string // the base that a new one is compared with
+	keep   string // how many snapshots
+	empty  bool
 	stdout io.Writer
 	stderr io.Writer
 }

@@ -49,6 +49,10 @@ func verbs() []verb {
 			"For minos-growfs.service; init has made the partition as large as the card. The filesystem stays in use. Each part that is done is a line; nothing is said when there is nothing to do. When it is cut off, the next call goes on.", (*call).growData},
 		{"tryboot", "status|try|commit|abort", 1, 1, "json force reboot", false, "status try commit abort", "try the other slot once by a Raspberry Pi's firmware, and keep it",
 			"For the layout tryboot. try asks for a trial at the next restart, or with --reboot makes it; abort takes that back. In the trial commit makes its slot the default, by one write of one sector of autoboot.txt; without it any restart leads back to the slot of before. It refuses, with status 4, when the firmware has started anything but the partition that the trial is of, and while the boot is degraded; that the slot is the default already is no failure. minos.tryboot=selector on the kernel command line is for boards that are asked by the number of the partition.", (*call).trybootVerb},
+		{"profile", "list|show|create|clone|reset|delete|snapshot|snapshots|rollback [ID [TO|TAG]]", 1, 3, "json top name base empty keep yes", false, "list show create clone reset delete snapshot snapshots rollback", "list, make, clone, reset, delete profiles, and undo changes of one",
+			"For the layout profiles. Without ID, show, snapshot, snapshots and rollback are about the running profile. create begins with the upper that was shipped under that name, else with nothing; clone gives the copy a machine-id of its own; reset goes back to what was shipped, and reset and delete do nothing without --yes. snapshot keeps what the profile is now, under a tag or the time; rollback goes back to a tag, or to before the last change, and keeps what it undoes. A profile that is running changes at the next boot, and is not deleted.", (*call).profileVerb},
+		{"base", "list|receive|set-current|check|gc [FILE|VERSION] [VERSION|ID]", 1, 3, "json top from dry-run", false, "list receive set-current check gc", "list, receive, switch and remove the bases of profiles",
+			"For the layout profiles. receive makes a base of what btrfs send has written, - for standard input; nothing can start it before it is complete. check says what the profiles without a pin, or ID, would not see of a base, with status 5 when there is anything. set-current has profiles without a pin start over it, from the next boot on. gc removes the bases that are older than the current one, when they are not running and no profile is pinned to them.", (*call).baseVerb},
 		{raucVerb, "get-primary|get-current|set-primary SLOT|get-state SLOT|set-state SLOT good|bad", 1, 3, "", true, "get-primary get-current set-primary get-state set-state", "be RAUC's custom bootloader backend",
 			"For boots in which init picked the slot, which RAUC cannot see on the kernel command line. RAUC gives its backend no word of ours: point bootloader-custom-backend at a link to minosctl that is called rauc-backend.", (*call).rauc},
 		{"completion", "bash", 1, 1, "", false, "bash", "print the completion for a shell", "", (*call).completion},
@@ -89,6 +93,12 @@ func options() []option {
 		{"reboot", "", "restart at once", func(c *call) any { return &c.reboot }},
 		{"card", "SIZE", "the size of the card that the image is written to, for example 32G", func(c *call) any { return &c.card }},
 		{"data", "NAME|NUMBER", "the data partition, where it is neither called data nor has the number 4", func(c *call) any { return &c.data }},
+		{"top", "DIRECTORY", "the top level of a btrfs with profiles, where it is mounted", func(c *call) any { return &c.top }},
+		{"name", "TEXT", "what people call the profile", func(c *call) any { return &c.name }},
+		{"base", "VERSION", "pin the new profile to this base", func(c *call) any { return &c.base }},
+		{"empty", "", "reset to nothing but the base", func(c *call) any { return &c.empty }},
+		{"keep", "N", "of the snapshots without a name, remove all but the last N", func(c *call) any { return &c.keep }},
+		{"from", "VERSION", "compare with this base, not with the one that the profile starts over", func(c *call) any { return &c.from }},
 		{"svg", "FILE", "draw the boot as a waterfall into FILE, - for standard output", func(c *call) any { return &c.svg }},
 	}
 }
@@ -171,7 +181,7 @@ func (c *call) helpVerb() error {
 		fmt.Fprint(c.stdout, v.help())
 		return nil
 	}
-	text := "minosctl VERB [FLAGS] [ARGUMENTS]: which of a device's two systems is started\n\n"
+	text := "minosctl VERB [FLAGS] [ARGUMENTS]: which of a device's systems is started\n\n"
 	for _, v := range verbs() {
 		text += fmt.Sprintf("  %-19s  %s\n", v.name, v.summary)
 	}
@@ -189,7 +199,8 @@ func statuses() []string {
 		statusFailed:  "failed; one line says why",
 		statusUsage:   "called in a wrong way",
 		statusNoState: "there is no boot state here",
-		statusRefused: "refused: what is on trial is degraded, or is not what the firmware was asked for",
+		statusRefused: "refused: what is on trial is degraded, or is not what the firmware was asked for, or what would go is in use",
+		statusDiffers: "base check: a profile would not see all of the base",
 	}
 }
 
