@@ -1,6 +1,7 @@
 package sys
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 
@@ -13,7 +14,10 @@ type stream struct {
 	path string
 }
 
-// OpenReader implements Files.
+// OpenReader implements Files. What is read in large pieces goes past the kernel's
+// memory of files (O_DIRECT of open(2)): nobody wants an image a second time, and
+// to give it pages and to take them back again costs more than to read it. Where a
+// filesystem or a buffer is not fit for that, memory is read.
 func (Linux) OpenReader(path string) (io.ReadCloser, error) {
 	fd, err := open(path, unix.O_RDONLY|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -21,31 +25,39 @@ func (Linux) OpenReader(path string) (io.ReadCloser, error) {
 	}
 	// Only advice: where it is not taken, memory is read.
 	_ = unix.Fadvise(fd, 0, 0, unix.FADV_DONTNEED)
-	return &aheadReader{stream: stream{fd, path}}, nil
+	return &mediumReader{stream: stream{fd, path}}, nil
 }
 
-// readAhead is how far the kernel is asked to read before somebody wants it, in
-// bytes: then the disk has work while what was read is written elsewhere. Left
-// alone it reads 128 KiB ahead.
-const readAhead = 2 << 20
-
-// aheadReader is a stream whose next bytes are on their way to memory.
-type aheadReader struct {
+// mediumReader is a stream that is read from its medium as far as that can be.
+type mediumReader struct {
 	stream
-	at    int64 // bytes read
-	asked int64 // bytes that were read or asked for
+	tried, direct bool
 }
 
-// Read implements io.Reader. What is not on its way yet is asked for when half of
-// that before it was read.
-func (a *aheadReader) Read(p []byte) (int, error) {
-	if a.at > 0 && a.at+readAhead/2 >= a.asked {
-		_ = unix.Fadvise(a.fd, a.asked, readAhead, unix.FADV_WILLNEED)
-		a.asked += readAhead
+// directPiece is how large a piece has to be, in bytes, to be worth a read of its
+// own from the disk. The kernel reads at most so much ahead otherwise.
+const directPiece = 128 << 10
+
+// Read implements io.Reader.
+func (m *mediumReader) Read(p []byte) (int, error) {
+	if !m.tried && len(p) >= directPiece {
+		m.tried, m.direct = true, m.set(unix.O_DIRECT) == nil
 	}
-	n, err := a.stream.Read(p)
-	a.at += int64(n)
+	n, err := m.stream.Read(p)
+	if m.direct && errors.Is(err, unix.EINVAL) { // the buffer, or what is left, is not aligned
+		m.direct = false
+		if err := m.set(0); err != nil {
+			return 0, &fs.PathError{Op: "read", Path: m.path, Err: err}
+		}
+		return m.stream.Read(p)
+	}
 	return n, err
+}
+
+// set changes how the file is read.
+func (m *mediumReader) set(flag int) error {
+	_, err := unix.FcntlInt(uintptr(m.fd), unix.F_SETFL, unix.O_NONBLOCK|flag)
+	return err
 }
 
 // CreateFile implements Files. The mode is set once more, since a file that

@@ -94,3 +94,62 @@ func TestChown(t *testing.T) {
 		t.Errorf("Lstat = %+v, %v", info, err)
 	}
 }
+
+// Large pieces come past the kernel's memory of files where the buffer allows it, and
+// whole in each case: into an aligned buffer and into another, in pieces that do not
+// end where blocks do, and up to the end of a file that is no number of blocks.
+func TestLargePiecesAreReadFromTheMedium(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "image")
+	content := bytes.Repeat([]byte("0123456789abcde\n"), 3<<16)
+	content = append(content, "the end"...)
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := (Linux{}).Fsync(file); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name             string
+		skip, piece      int
+		direct, isDirect bool
+	}{
+		{"aligned", 0, 1 << 20, true, true},
+		{"not aligned", 1, 1 << 20, true, false},
+		{"pieces of no number of blocks", 0, 1<<20 - 100, true, false},
+		{"small pieces", 0, 4096, false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r, err := Linux{}.OpenReader(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			buf := make([]byte, 1<<20+1)[c.skip:][:c.piece]
+			var got []byte
+			for err == nil {
+				var n int
+				n, err = io.ReadFull(r, buf)
+				got = append(got, buf[:n]...)
+			}
+			if err != io.EOF && err != io.ErrUnexpectedEOF || !bytes.Equal(got, content) {
+				t.Errorf("%d of %d bytes came, %v", len(got), len(content), err)
+			}
+			if m := r.(*mediumReader); m.tried != c.direct {
+				t.Errorf("it was tried: %v, want %v", m.tried, c.direct)
+			} else if flags, err := unix.FcntlInt(uintptr(m.fd), unix.F_GETFL, 0); err != nil || m.direct != (flags&unix.O_DIRECT != 0) {
+				t.Errorf("direct is %v, and the flags are %#x, %v", m.direct, flags, err)
+			} else if m.direct != c.isDirect && onDisk(t, file) {
+				t.Errorf("in the end it reads from the medium: %v, want %v", m.direct, c.isDirect)
+			}
+		})
+	}
+}
+
+// onDisk tells whether a file is on a disk. Memory is read in any way.
+func onDisk(t *testing.T, file string) bool {
+	st, err := Linux{}.Statfs(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return st.Magic == unix.EXT4_SUPER_MAGIC || st.Magic == unix.XFS_SUPER_MAGIC
+}
