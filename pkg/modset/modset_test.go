@@ -1,6 +1,7 @@
 package modset
 
 import (
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -144,4 +145,35 @@ func TestLookStaysInTheSet(t *testing.T) {
 	if _, err := Look(k, "/other", "mod"); err == nil || !strings.Contains(err.Error(), "there is no module, *.mod, in other") {
 		t.Errorf("an empty set: %v", err)
 	}
+}
+
+// FuzzModuleNames: whatever files a medium has, each name is once in the stack, by its
+// number, and it is the last file of that name.
+//
+//fuzz:covers compareNames number isModule Select
+func FuzzModuleNames(f *testing.F) {
+	f.Add("00-core.sb\n10-z.sb\n05-x.sb\nmodules/a/05-x.sb")
+	f.Add(".sb\nsb\n0.sb\n00.sb\n000000000000000000000000000001.sb\n1-x.sb\n\xff.sb\n a,b:c\\.sb")
+	f.Fuzz(func(t *testing.T, text string) {
+		var all []Module
+		last := map[string]string{}
+		for file := range strings.SplitSeq(text, "\n") {
+			if name := path.Base(file); isModule(name, Ending) {
+				all = append(all, Module{Name: name, File: file})
+				last[name] = file
+			}
+		}
+		stack := Select(all, Filter{}, Filter{})
+		if len(stack) != len(last) {
+			t.Errorf("of %d names there are %d in the stack", len(last), len(stack))
+		}
+		for i, m := range stack {
+			if last[m.Name] != m.File {
+				t.Errorf("%q is %q, and the last one is %q", m.Name, m.File, last[m.Name])
+			}
+			if i > 0 && compareNames(stack[i-1].Name, m.Name) >= 0 {
+				t.Errorf("%q lies over %q", m.Name, stack[i-1].Name)
+			}
+		}
+	})
 }
