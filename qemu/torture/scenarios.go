@@ -8,7 +8,7 @@ import (
 
 // scenarios are all there are. docs/reliability.md says how to add one.
 func scenarios() []scenario {
-	return slices.Concat(upperScenarios(), cardScenarios(), bootStateScenarios(), inboxScenarios(), identityScenarios(), imageScenarios())
+	return slices.Concat(upperScenarios(), cardScenarios(), bootStateScenarios(), inboxScenarios(), identityScenarios(), imageScenarios(), sessionScenarios())
 }
 
 // The words with which a bootloader starts slot A, and those with which init

@@ -24,8 +24,21 @@ func bounded(s scenario) int {
 		return 3
 	case slices.ContainsFunc(plantedFaults, func(p planted) bool { return p.scenario == s.name }):
 		return 12
+	case s.name == sessionScenarios()[0].name:
+		return 2
 	}
 	return 5
+}
+
+// inTest are the scenarios of make test; make test-all has all.
+func inTest() []scenario {
+	list := scenarios()
+	if os.Getenv("MINOS_TEST_ALL") != "" {
+		return list
+	}
+	return slices.DeleteFunc(list, func(s scenario) bool {
+		return slices.ContainsFunc(sessionScenarios()[1:], func(later scenario) bool { return later.name == s.name })
+	})
 }
 
 // release returns the laboratory with the built release image.
@@ -92,7 +105,7 @@ func fresh(t *testing.T, name string) string {
 func TestPowerCutOnARealDisk(t *testing.T) {
 	l := release(t)
 	state := fresh(t, "release")
-	list := scenarios()
+	list := inTest()
 	all, err := l.runScenarios(list, options{state: state, cases: bounded, places: newPlaces(runtime.NumCPU()), shrink: true, progress: t.Output()})
 	if err != nil {
 		t.Fatal(err)

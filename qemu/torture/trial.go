@@ -65,7 +65,7 @@ func (b *bench) try(i image) (v verdict, consoles string, err error) {
 	if err != nil {
 		return v, first.consoles, err
 	}
-	if v = reached(first.result); before.verdict.Class == repaired && (v.Class == fine || v.Class == degraded || refusedImages(first.result)) {
+	if v = reached(first.result); before.verdict.Class == repaired && (v.Class == fine || v.Class == degraded || refusedImages(first.result) || lostMedium(first.result)) {
 		// The boot got along without it, or asked for this. Now somebody repairs it.
 		if err := b.repair(disk); err != nil {
 			return v, first.consoles, err
