@@ -24,8 +24,8 @@ const (
 
 // Stream is what "btrfs send" has written, of one subvolume. Read gives it out
 // as it came, ends behind its last command, and with ErrIncomplete where that is
-// missing: "btrfs receive" takes the end of the file for the end of the stream,
-// and would accept one that was cut between two commands.
+// missing. "btrfs receive" says that too, but only this knows the name before
+// anything is made, and refuses what follows the end.
 type Stream struct {
 	// Name is that of the subvolume that was sent.
 	Name string

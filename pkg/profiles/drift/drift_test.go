@@ -129,14 +129,17 @@ func TestModes(t *testing.T) {
 	for _, name := range []string{"upper", "old", "new"} {
 		tr.write(name+"/a", "1")
 		tr.write(name+"/b", "1")
+		tr.write(name+"/c", "1")
 	}
+	tr.write("upper/c", "mine")
 	tr.write("upper/a", "mine")
 	tr.write("upper/b", "mine")
 	tr.ok(os.Chmod(tr.path("new/a"), 0o600))
-	tr.ok(os.Chown(tr.path("new/b"), 1, 1))
+	tr.ok(os.Chown(tr.path("new/b"), 1, 0))
+	tr.ok(os.Chown(tr.path("new/c"), 0, 1))
 	found, files := tr.findings()
-	want := []string{"shadowed /a: the base has changed it", "shadowed /b: the base has changed it"}
-	if diff := cmp.Diff(want, found); diff != "" || files != 2 {
+	want := []string{"shadowed /a: the base has changed it", "shadowed /b: the base has changed it", "shadowed /c: the base has changed it"}
+	if diff := cmp.Diff(want, found); diff != "" || files != 3 {
 		t.Errorf("%d files, %s", files, diff)
 	}
 }

@@ -299,15 +299,15 @@ func TestRefused(t *testing.T) {
 	w := newWorld(t)
 	s, before := w.store(), w.state("")
 	for what, err := range map[string]error{
-		"create of what is there": s.Create("desk", Fresh{}),
-		"clone to what is there":  s.Clone("desk", "router", ""),
-		"clone of nothing":        s.Clone("none", "x", ""),
-		"unknown pin":             s.Create("x", Fresh{Pin: "9"}),
-		"delete of nothing":       s.Delete("x"),
-		"no stream":               second(s.Receive(strings.NewReader("PK"), "3.0")),
+		"create in the place of what is there": s.Create("desk", Fresh{}),
+		"clone in the place of what is there":  s.Clone("desk", "router", ""),
+		"clone of nothing":                     s.Clone("none", "x", ""),
+		"unknown pin":                          s.Create("x", Fresh{Pin: "9"}),
+		"delete of nothing":                    s.Delete("x"),
+		"no stream":                            second(s.Receive(strings.NewReader("PK"), "3.0")),
 	} {
-		if err == nil {
-			t.Errorf("%s went well", what)
+		if err == nil || strings.HasSuffix(what, "of what is there") != errors.Is(err, ErrRefused) {
+			t.Errorf("%s: %v", what, err)
 		}
 	}
 	if diff := cmp.Diff(before, w.state("")); diff != "" || len(w.temps()) != 0 {
