@@ -162,6 +162,8 @@ func readAll(stream []byte) ([]byte, error) {
 
 // Whatever comes in, what goes out is a beginning of it, and is all of it when
 // there was no error.
+//
+//fuzz:covers stream.go
 func FuzzStream(f *testing.F) {
 	end := []byte{0, 0, 0, 0, commandEnd, 0, 1, 2, 3, 4}
 	named := append([]byte(streamMagic+"\x01\x00\x00\x00\x07\x00\x00\x00\x01\x00\xff\xff\xff\xff\x0f\x00\x03\x002.0"), end...)
