@@ -171,6 +171,14 @@ func FuzzStream(f *testing.F) {
 	f.Add(named[:len(named)-3])
 	f.Add([]byte(streamMagic + "\x02\x00\x00\x00\xff\xff\xff\xff\x01\x00"))
 	f.Add([]byte("PK"))
+	f.Add(append(bytes.Clone(named), 0))                                                           // something behind the end
+	f.Add(append(bytes.Clone(named[:len(named)-len(end)]), named[17:]...))                         // two subvolumes
+	f.Add(bytes.Replace(named, []byte("\x01\x00\x00\x00\x07"), []byte("\x09\x00\x00\x00\x07"), 1)) // of another version
+	f.Add(bytes.Replace(named, []byte("\x07\x00\x00\x00\x01"), []byte("\x07\x00\x00\x00\x09"), 1)) // begins with a write
+	f.Add(bytes.Replace(named, []byte("\x0f\x00\x03"), []byte("\x0f\x00\x09"), 1))                 // a name that is too long
+	f.Add(bytes.Replace(named, []byte("\x0f\x00\x03"), []byte("\x01\x00\x03"), 1))                 // no name
+	f.Add(named[:25])
+	f.Add(named[:30])
 	f.Fuzz(func(t *testing.T, in []byte) {
 		out, err := readAll(in)
 		if !bytes.HasPrefix(in, out) || err == nil && len(in) != len(out) {
