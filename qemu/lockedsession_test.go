@@ -86,3 +86,61 @@ func holds(t *testing.T, file, text string, want bool) {
 		t.Errorf("%s holds %q: %v, %v", file, text, !want, err)
 	}
 }
+
+// An encrypted session under real systemd, which finds a volume that no udev has
+// announced: no unit fails, and the way out closes it.
+func TestDebianEncryptedSession(t *testing.T) {
+	if os.Getenv("MINOS_TEST_ALL") == "" {
+		t.Skip("takes long: make test-all has it (MINOS_TEST_ALL=1)")
+	}
+	tools(t, "sqfstar", "debugfs", "mmdebstrap", "fakeroot")
+	image := cryptImage(t)
+	cache, err := UserCache(NewProgress(os.Stderr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	crypt, err := cache.Cryptsetup()
+	if err != nil {
+		t.Fatal(err)
+	}
+	modules, err := cache.DemoModules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	modules["03-crypt.sb"] = sbModule(t, "03-crypt.sb", Tree{}.With(Dir("etc"), Dir("usr")).With(crypt...)).From
+	stick, disk := DemoModulesDisk(modules), filepath.Join(t.TempDir(), "disk.img")
+	if err := stick.Write(disk); err != nil {
+		t.Fatal(err)
+	}
+	r := boot(t, Case{
+		Image: disk, Within: loginDeadline, Change: func(m *Machine) { keep(m); m.Initramfs = image },
+		Append: []string{"minos.layout=modules", "perchdir=new", "perchmode=luks", "perchsize=96", "perchreserve=16", "panic=-1", "systemd.default_device_timeout_sec=900"},
+		Drive: func(t *testing.T, vm *VM) {
+			for _, question := range []string{"A passphrase for the new session 1: ", "The same once more: "} {
+				if err := vm.Expect(question, loginDeadline); err != nil {
+					t.Fatal(err)
+				}
+				if err := vm.Send("a secret\r"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			term := login(t, vm)
+			for _, c := range []said{
+				{"systemctl is-system-running --wait", "running"},
+				{"systemctl --failed --no-legend --plain", ""},
+				{"findmnt -rno SOURCE,FSTYPE " + memoryDir + "/changes", "/dev/mapper/minos-session ext4"},
+				{`grep -o '"degraded": [a-z]*' /run/minos/boot.json`, `"degraded": false`},
+				{"echo kept >/root/file && cat /root/file", "kept"},
+			} {
+				term.saysWithin(c.command, c.want, loginDeadline)
+			}
+			if err := vm.Send("poweroff\n"); err != nil {
+				t.Fatal(err)
+			}
+		},
+	})
+	_, after, _ := strings.Cut(r.Console, "Entering exitrd")
+	lacks(t, after, "ignoring")
+	wholeOnDisk(t, stick, disk)
+	sessionClosed(t, filepath.Join(extracted(t, stick, disk), "img"))
+}
