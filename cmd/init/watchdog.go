@@ -150,6 +150,17 @@ func (k watched) RunTool(t sys.Tool) (sys.Exit, error) {
 	return k.Kernel.RunTool(t)
 }
 
+// Extend writes all of the file on a FAT.
+func (k watched) Extend(name string, size int64) error {
+	k.dog.progress(writeBack)
+	return k.Kernel.Extend(name, size)
+}
+
+func (k watched) Ask(q sys.Question) (string, error) {
+	k.dog.progress(q.Limit + standstill)
+	return k.Kernel.Ask(q)
+}
+
 // Run is the shell of a debug image, from which a person comes back some time.
 func (k watched) Run(c sys.Command) error {
 	k.dog.progress(24 * time.Hour)

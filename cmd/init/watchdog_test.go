@@ -117,6 +117,8 @@ func (clockKernel) RunTool(sys.Tool) (sys.Exit, error)          { return sys.Exi
 func (k clockKernel) OpenWriter(string) (io.WriteCloser, error) { return k.bowl, nil }
 func (clockKernel) Sleep(time.Duration)                         {}
 func (clockKernel) SyncFS(string) error                         { return nil }
+func (clockKernel) Extend(string, int64) error                  { return nil }
+func (clockKernel) Ask(sys.Question) (string, error)            { return "", nil }
 func (clockKernel) Run(sys.Command) error                       { return nil }
 func (clockKernel) GrowFilesystem(string, string, int64) error  { return nil }
 
@@ -134,6 +136,8 @@ func TestWatchdogIsFedByProgress(t *testing.T) {
 		"a fsync":        {func(k sys.Kernel) { _ = k.Fsync("/x") }, writeBack},
 		"a filesystem":   {func(k sys.Kernel) { _ = k.SyncFS("/x") }, writeBack},
 		"growth":         {func(k sys.Kernel) { _ = k.GrowFilesystem("/x", "ext4", 1) }, writeBack},
+		"a longer file":  {func(k sys.Kernel) { _ = k.Extend("/x", 1) }, writeBack},
+		"a question":     {func(k sys.Kernel) { _, _ = k.Ask(sys.Question{Limit: time.Minute}) }, time.Minute + standstill},
 		"a tool":         {func(k sys.Kernel) { _, _ = k.RunTool(sys.Tool{Limit: time.Minute}) }, time.Minute + standstill},
 		"a pause":        {func(k sys.Kernel) { k.Sleep(30 * time.Second) }, 30*time.Second + standstill},
 		"a shell's time": {func(k sys.Kernel) { _ = k.Run(sys.Command{}) }, 24 * time.Hour},
