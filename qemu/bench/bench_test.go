@@ -10,7 +10,7 @@ import (
 
 func TestTable(t *testing.T) {
 	ms := func(cpu, wall float64, written int64) figures {
-		return figures{cpu: time.Duration(cpu * 1e6), wall: time.Duration(wall * 1e6), written: written, requests: written / 8}
+		return figures{cpu: time.Duration(cpu * 1e6), wall: time.Duration(wall * 1e6), written: written, requests: written / 8, memory: int64(cpu) * 256}
 	}
 	runs := [][]figures{
 		floorVariant:  {ms(8, 30, 40), ms(9, 20, 40), ms(10, 40, 48)},
@@ -35,6 +35,7 @@ own wall, median                 30.00 ms   31.00 ms  100.00 ms    9.00 ms      
 own wall, minimum                20.00 ms   30.00 ms   99.00 ms    9.00 ms        1.50  <= 1.5     PASS
 sectors written                        40         40         80                     +0  <= +0      PASS
 in how many writes                      5          5         10                     +0
+memory, most                      2.5 MiB   22.5 MiB   13.0 MiB    1.2 MiB              <= 12 MiB  OVER
 release image, no modules                   1.50 MiB                                    <= 1.5 MiB PASS
 debug image, no modules                     3.25 MiB                                    <= 3.0 MiB OVER
 release image, demo's modules               2.00 MiB

@@ -15,6 +15,7 @@ const (
 	maxWall        = 1.5     // times the floor's minimum
 	maxReleaseSize = 3 << 19 // bytes, 1.5 MiB
 	maxDebugSize   = 3 << 20
+	maxBootMemory  = 12 << 10 // KiB
 )
 
 // row is one line of the table.
@@ -37,6 +38,7 @@ func printTable(w io.Writer, t track, runs [][]figures, images builtImages) erro
 		timeRow("own wall, minimum", runs, minimum(wall), maxWall),
 		writtenRow("sectors written", runs, func(f figures) int64 { return f.written }, true),
 		writtenRow("in how many writes", runs, func(f figures) int64 { return f.requests }, false),
+		memoryRow(runs),
 		sizeRow(releasePlain, images, maxReleaseSize),
 		sizeRow(debugPlain, images, maxDebugSize),
 		sizeRow(releaseModules, images, 0),
@@ -95,6 +97,19 @@ func writtenRow(what string, runs [][]figures, count func(figures) int64, target
 	if target {
 		r.target, r.met = "<= +0", verdict(more <= 0)
 	}
+	return r
+}
+
+// memoryRow tells the most memory that the first process had in any round.
+func memoryRow(runs [][]figures) row {
+	r := row{what: "memory, most", target: fmt.Sprintf("<= %d MiB", maxBootMemory>>10)}
+	most := func(variant []figures) int64 {
+		return slices.Max(each(variant, func(f figures) int64 { return f.memory }))
+	}
+	for _, variant := range runs {
+		r.values = append(r.values, fmt.Sprintf("%.1f MiB", float64(most(variant))/1024))
+	}
+	r.met = verdict(most(runs[initVariant]) <= maxBootMemory)
 	return r
 }
 
