@@ -277,7 +277,7 @@ func TestStatement3_6_20_ToRAM(t *testing.T) {
 			t.Errorf("%s:\n%s", words, k.Trace())
 		}
 		released := strings.Index(k.Trace(), "unmount "+dataDir+"\n")
-		if released < 0 || strings.Contains(k.Trace()[released:], "/dev/sda1") {
+		if released < 0 || strings.Contains(k.Trace()[released:], "/dev/sda1") || !strings.Contains(k.Trace()[released:], "the set is in memory, and its medium can be taken out") {
 			t.Errorf("%s: the medium is not let go:\n%s", words, k.Trace())
 		}
 	}

@@ -344,6 +344,7 @@ func (d *medium) moveToRAM(words setWords, stack []modset.Module) error {
 		at = ramAt // where it is as good
 	}
 	d.set, d.mounts, d.inRAM = path.Join(at, below), []mount.Mount{{Target: at}}, true
+	d.machine.Say("the set is in memory, and its medium can be taken out")
 	return nil
 }
 
