@@ -20,6 +20,7 @@ type bootJSON struct {
 		What, Value, Source, Reason string
 		Rejected                    []struct{ Value, Reason string }
 	}
+	Base  struct{ Value, Source string }
 	Roles []struct {
 		Name, Device, FSType, State string
 		MountedAt                   string `json:"mounted_at"`
@@ -27,6 +28,7 @@ type bootJSON struct {
 	Overlay struct {
 		Lowers, Options         []string
 		Upper, Work, Durability string
+		Subvolume               uint64
 	}
 	Warnings        []string
 	Degraded        bool

@@ -52,6 +52,9 @@ func perform(text string) string {
 	case "replace": // PATH=TEXT: the file is the old one or the new one, whatever a cut takes
 		path, text, _ := strings.Cut(arg, "=")
 		err = replace(path, text)
+	case "rename": // FROM=TO
+		from, to, _ := strings.Cut(arg, "=")
+		err = unix.Rename(from, to)
 	case "fsync": // a file and the directory that it is in
 		if err = fsync(arg); err == nil {
 			err = fsync(filepath.Dir(arg))
