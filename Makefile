@@ -20,6 +20,7 @@ help:
 	@echo '                LAYOUT=image a system in a file; NEWIMG=1 a new one, on a second disk'
 	@echo '                LAYOUT=tryboot a card for a Raspberry Pi; REBOOT="0 tryboot" a trial of slot B'
 	@echo '                LAYOUT=modules a stack of modules on a stick, with a session'
+	@echo '                LAYOUT=profiles one base, two systems on top; PROFILE=router the other one'
 	@echo 'make bundle     an update for the demo, to be installed by RAUC: OUT=out/demo/update.raucb'
 	@echo '                (docs/updates.md)'
 	@echo 'make test       everything that has to hold before a change lands'
@@ -51,7 +52,7 @@ demo-initramfs: host-packages
 		$(GO) run ./initramfs -arch arm64 -out out/arm64 -modules "$$MODULES" $(DEMO_IMAGES)
 
 .PHONY: run
-run: DEMO_IMAGES = $(if $(DEBUG),,-release-only)
+run: DEMO_IMAGES = $(if $(DEBUG),,-release-only) $(if $(filter profiles,$(LAYOUT)),-extra btrfs)
 run: demo-initramfs
 	@$(GO) run ./qemu/demo run
 

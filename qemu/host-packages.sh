@@ -33,13 +33,13 @@ bison:bison
 flex:flex
 fdtput:device-tree-compiler
 bc:bc
+mkfs.btrfs:btrfs-progs
 "
 if [ "${1:-}" = test ] || [ "${1:-}" = test-all ]; then
 	# The judges of our bytes: what makes each filesystem that init recognizes,
 	# what reads the images that we make, and what shares U-Boot's environment.
 	needed="$needed
 mkfs.erofs:erofs-utils
-mkfs.btrfs:btrfs-progs
 mkfs.xfs:xfsprogs
 mkfs.f2fs:f2fs-tools
 mkfs.exfat:exfatprogs

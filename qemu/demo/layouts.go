@@ -25,7 +25,7 @@ type layout struct {
 }
 
 // layouts are those that can be shown, the first without a word.
-func layouts() []layout { return []layout{slots(), image(), tryboot(), modules()} }
+func layouts() []layout { return []layout{slots(), image(), tryboot(), modules(), profiles()} }
 
 // everyLayout are the settings that mean the same in all layouts.
 func everyLayout() []string { return []string{"FRESH", "DEBUG", "APPEND"} }

@@ -9,7 +9,8 @@
 // and in the layout slots: SLOT=B makes that slot the first, BUNDLE is an update
 // to be had in the machine, SIZE the size of the card, INBOX a directory for
 // config/ on the boot partition; in image: NEWIMG=1 brings a new image;
-// in tryboot: REBOOT is the argument of the restart before.
+// in tryboot: REBOOT is the argument of the restart before; in profiles: PROFILE
+// is the one that starts.
 //
 // It is run from the top of the repository.
 package main
