@@ -22,8 +22,8 @@ func TestDebianProfiles(t *testing.T) {
 		profile  string
 		commands []said
 	}{
-		{"desk", []said{{"hostname", "desk"}, {"echo mine >/root/mine; echo ours >/data/ours; rm /etc/hosts; cat /root/mine", "mine"}, {id, "1"}}},
-		{"router", []said{{"hostname", "router"}, {"ls /root/mine", ".*No such file or directory"}, {"cat /data/ours", "ours"}, {"grep -c localhost /etc/hosts", "2"}, {id, "1"}}},
+		{"desk", []said{{"cat /etc/motd", "This is the profile desk."}, {"echo mine >/root/mine; echo ours >/data/ours; rm /etc/hosts; cat /root/mine", "mine"}, {id, "1"}}},
+		{"router", []said{{"cat /etc/motd", "This is the profile router."}, {"ls /root/mine", ".*No such file or directory"}, {"cat /data/ours", "ours"}, {"grep -c localhost /etc/hosts", "2"}, {id, "1"}}},
 		{"desk", []said{{"cat /root/mine", "mine"}, {"ls /etc/hosts", ".*No such file or directory"}, {id, "1"}, {"sort -u /data/ids | wc -l", "2"}}},
 	} {
 		common := []said{

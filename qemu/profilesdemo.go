@@ -24,7 +24,7 @@ func DemoProfilesDisk(debian Debian, minosctl string) ImageDisk {
 	for _, id := range DemoProfiles {
 		content.Tree = content.Tree.With(Dir("@profiles/"+id), Text("@profiles/"+id+"/profile.json",
 			fmt.Sprintf("{\n  \"name\": \"the demo's %s\",\n  \"base\": %q,\n  \"origin\": \"new\"\n}\n", id, DemoVersion)))
-		content.Subvolumes = append(content.Subvolumes, Profile(id, Dir("root/etc"), Text("root/etc/hostname", id+"\n")))
+		content.Subvolumes = append(content.Subvolumes, Profile(id, Dir("root/etc"), Text("root/etc/motd", "This is the profile "+id+".\n")))
 	}
 	content.Subvolumes = append(content.Subvolumes, Subvolume{Name: "@data"})
 	return ProfilesDisk(1024, content)

@@ -107,16 +107,25 @@ func buildUBoot(dir string) error {
 //go:embed boot.cmd
 var bootCommands string
 
+//go:embed boot-profiles.cmd
+var profilesCommands string
+
 // BootScript is boot.cmd as U-Boot wants it, the content of boot.scr. It needs
 // mkimage.
-func BootScript() ([]byte, error) {
+func BootScript() ([]byte, error) { return compileScript(bootCommands) }
+
+// ProfilesScript is BootScript of boot-profiles.cmd.
+func ProfilesScript() ([]byte, error) { return compileScript(profilesCommands) }
+
+// compileScript makes an image of the commands of a script.
+func compileScript(commands string) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "minos-script-")
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a place for U-Boot's script: %w", err)
 	}
 	defer os.RemoveAll(dir)
 	source, script := filepath.Join(dir, "boot.cmd"), filepath.Join(dir, "boot.scr")
-	if err := os.WriteFile(source, []byte(bootCommands), 0o644); err != nil {
+	if err := os.WriteFile(source, []byte(commands), 0o644); err != nil {
 		return nil, fmt.Errorf("cannot write U-Boot's script: %w", err)
 	}
 	cmd, err := command("mkimage", "-A", "arm64", "-T", "script", "-C", "none", "-n", "minos-init", "-d", source, script)
