@@ -28,7 +28,7 @@ help:
 	@echo 'make check      the fast part of it: form, rules, tests without a machine'
 	@echo 'make bench      what init costs, beside a floor in C and a shell script (docs/speed.md);'
 	@echo '                BENCH_ROUNDS=7 boots of each, BENCH_APPEND="…" more words for the kernel,'
-	@echo '                BENCH_LAYOUT=slots|image|tryboot|modules one layout only'
+	@echo '                BENCH_LAYOUT=slots|image|tryboot|modules|profiles one layout only'
 	@echo 'make torture    cut the power at each write of the boots in qemu/torture/scenarios.go, and'
 	@echo '                boot what is left (docs/reliability.md); a run that was interrupted goes on.'
 	@echo '                TORTURE="-run reset -cases 20 -j 2": one scenario, a part of its cases'

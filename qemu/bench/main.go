@@ -5,8 +5,8 @@
 //	go run ./qemu/bench
 //
 // BENCH_ROUNDS is how often each variant is booted (7), BENCH_APPEND adds words
-// to the kernel command line, BENCH_LAYOUT is slots, image, tryboot or modules, and all
-// of them without. It is run from the top of the repository.
+// to the kernel command line, BENCH_LAYOUT is slots, image, tryboot, modules or profiles, and
+// all of them without. It is run from the top of the repository.
 package main
 
 import (
@@ -71,6 +71,9 @@ func bench() (err error) {
 	}
 	if err == nil && (layout == "" || layout == "modules") {
 		err = benchModules(progress, dir, debian.Modules, images.release, programs, track, rounds)
+	}
+	if err == nil && (layout == "" || layout == "profiles") {
+		err = benchProfiles(progress, dir, debian.Modules, images.release, programs, track, rounds)
 	}
 	return err
 }

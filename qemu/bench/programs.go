@@ -27,8 +27,10 @@ type programs struct {
 	startTryboot, floorTryboot string
 	// The same for the layout modules.
 	startModules, floorModules string
-	empty, stub                string // in Go
-	busybox                    string
+	// The same for the layout profiles.
+	startProfiles, floorProfiles string
+	empty, stub                  string // in Go
+	busybox                      string
 }
 
 // buildPrograms makes them in dir, for arm64.
@@ -37,7 +39,8 @@ func buildPrograms(cache *qemu.Cache, dir string) (programs, error) {
 	p := programs{start: in("start"), finish: in("finish"), floor: in("floor"), empty: in("empty"),
 		startImage: in("start_image"), floorImage: in("floor_image"), copy: in("copy"),
 		startTryboot: in("start_tryboot"), floorTryboot: in("floor_tryboot"),
-		startModules: in("start_modules"), floorModules: in("floor_modules")}
+		startModules: in("start_modules"), floorModules: in("floor_modules"),
+		startProfiles: in("start_profiles"), floorProfiles: in("floor_profiles")}
 	if err := os.CopyFS(in("src"), guestSources); err != nil {
 		return p, fmt.Errorf("cannot unpack the sources of the guest's programs: %w", err)
 	}
@@ -46,6 +49,7 @@ func buildPrograms(cache *qemu.Cache, dir string) (programs, error) {
 		{p.floor, "floor.c", "SLOTS"}, {p.floorImage, "floor_image.c", "IMAGE"}, {p.copy, "copy.c", "IMAGE"},
 		{p.startTryboot, "start.c", "TRYBOOT"}, {p.floorTryboot, "floor_tryboot.c", "TRYBOOT"},
 		{p.startModules, "start.c", "MODULES"}, {p.floorModules, "floor_modules.c", "MODULES"},
+		{p.startProfiles, "start.c", "PROFILES"}, {p.floorProfiles, "floor_profiles.c", "PROFILES"},
 	} {
 		source := filepath.Join(in("src"), "guest", c.source)
 		if _, err := output("aarch64-linux-gnu-gcc", nil, "-static", "-Os", "-s", "-Wall", "-Wextra", "-Werror", "-D"+c.layout, "-o", c.program, source); err != nil {

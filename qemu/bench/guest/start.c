@@ -24,6 +24,12 @@
 static const char *const drivers[] = {
 	"/drivers/virtio_blk.ko.xz", "/drivers/overlay.ko.xz", "/drivers/loop.ko.xz", "/drivers/squashfs.ko.xz",
 };
+#elif defined PROFILES
+#define DISK "/dev/vda2"
+static const char *const drivers[] = {
+	"/drivers/virtio_blk.ko.xz", "/drivers/overlay.ko.xz",	"/drivers/xor-neon.ko.xz", "/drivers/xor.ko.xz",
+	"/drivers/raid6_pq.ko.xz",   "/drivers/libcrc32c.ko.xz", "/drivers/btrfs.ko.xz",
+};
 #else
 #ifdef TRYBOOT
 #define DISK "/dev/vda6"
