@@ -3,12 +3,10 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"maps"
 	"path"
 	"slices"
 
-	"github.com/pierrec/lz4/v4"
 	"github.com/u-root/u-root/pkg/cpio"
 )
 
@@ -54,35 +52,15 @@ func (a archive) cpio() ([]byte, error) {
 }
 
 // compressAligned compresses an archive so that another one can follow it: its
-// length is a multiple of four bytes, where the kernel expects the next. The
-// zeros that this takes are inside the frame, behind the archive's trailer, where
-// the kernel skips them. One byte of lz4 stands for 255 of them.
-func compressAligned(plain []byte) ([]byte, error) {
-	for {
-		packed, err := compress(plain)
-		if err != nil || len(packed)%4 == 0 {
-			return packed, err
-		}
-		plain = append(plain, make([]byte, 256)...)
+// length is a multiple of four bytes, where the kernel expects the next. What this
+// takes is a last block of zeros, behind the archive's trailer, where the kernel skips them.
+func compressAligned(plain []byte) []byte {
+	packed := compress(plain)
+	aligned := packed
+	for zeros := 64; len(aligned)%4 != 0; zeros += 255 { // 255 of them are one byte more
+		aligned = appendBlock(packed[:len(packed):len(packed)], make([]byte, zeros))
 	}
-}
-
-// compress makes a legacy lz4 frame, the only one of lz4's that the kernel
-// unpacks. Nothing follows the last block: before commit 2c484419efc0 the kernel took
-// even zeros there for damage.
-func compress(data []byte) ([]byte, error) {
-	var buffer bytes.Buffer
-	w := lz4.NewWriter(&buffer)
-	if err := w.Apply(lz4.LegacyOption(true), lz4.CompressionLevelOption(lz4.Level9)); err != nil {
-		return nil, fmt.Errorf("cannot set up lz4: %w", err)
-	}
-	if _, err := io.Copy(w, bytes.NewReader(data)); err != nil {
-		return nil, fmt.Errorf("cannot compress with lz4: %w", err)
-	}
-	if err := w.Close(); err != nil {
-		return nil, fmt.Errorf("cannot compress with lz4: %w", err)
-	}
-	return buffer.Bytes(), nil
+	return aligned
 }
 
 // file is a record for a regular file.

@@ -147,7 +147,7 @@ func (a archive) pack() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return compressAligned(plain)
+	return compressAligned(plain), nil
 }
 
 // output is one file that the builder writes.

@@ -85,7 +85,7 @@ func TestWithoutLinesOfEveryArchitecture(t *testing.T) {
 					t.Errorf("section %s is not what it was", name)
 				}
 			}
-			more, less := lz4Size(t, before[".gopclntab"]), lz4Size(t, after[".gopclntab"])
+			more, less := lz4Size(before[".gopclntab"]), lz4Size(after[".gopclntab"])
 			if less > more*3/4 {
 				t.Errorf("the tables have %d bytes of lz4, and had %d", less, more)
 			}
@@ -151,11 +151,6 @@ func sections(t *testing.T, program []byte) map[string][]byte {
 	return all
 }
 
-func lz4Size(t *testing.T, content []byte) int {
-	t.Helper()
-	packed, err := compress(content)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(packed)
+func lz4Size(content []byte) int {
+	return len(compress(content))
 }
