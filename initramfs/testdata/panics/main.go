@@ -12,6 +12,9 @@ import (
 	"sync"
 )
 
+// numbers is written by a loop without a call.
+var numbers [64]uint32
+
 type list struct {
 	next  *list
 	value [64]byte
@@ -60,11 +63,14 @@ func main() {
 		})
 	}
 	group.Wait()
-	stop := false
+	started := make(chan bool)
 	go func() {
-		for !stop { // can only be stopped from outside
+		started <- true
+		for n := uint32(1); ; n = n*1664525 + 1013904223 { // only a signal stops this
+			numbers[n%uint32(len(numbers))] = n
 		}
 	}()
+	<-started
 	runtime.GC()
 	fmt.Printf("%s", caught())
 }
