@@ -85,20 +85,27 @@ func refusedImages(r result) bool {
 	return failedClearly(r) && strings.Contains(lineOf(r.console, "minos: FAILED step=img "), "run e2fsck -f /dev/vda2")
 }
 
-// makeImages makes the two images in dir.
-func makeImages(p *parts, dir string) error {
+// makeImages makes the two images, and the one with tools, in dir.
+func makeImages(p *parts, dir string, tools []qemu.File) error {
 	p.known = map[string]string{}
 	for i := range p.images {
-		p.images[i] = filepath.Join(dir, fmt.Sprintf("image-%d", i+1))
 		tree := qemu.StubTree(p.stub).With(qemu.Text("etc/version", strconv.Itoa(i+1)))
-		if err := (qemu.SquashFS{Compressor: "lz4", Tree: tree}).Make(p.images[i], 0); err != nil {
+		if err := makeImage(p, filepath.Join(dir, fmt.Sprintf("image-%d", i+1)), fmt.Sprintf("image %d", i+1), &p.images[i], tree); err != nil {
 			return err
 		}
-		content, err := os.ReadFile(p.images[i])
-		if err != nil {
-			return fmt.Errorf("cannot read an image: %w", err)
-		}
-		p.known[contentOf(content)] = fmt.Sprintf("image %d", i+1)
 	}
+	return makeImage(p, filepath.Join(dir, "core"), "core", &p.core, qemu.StubTree(p.stub).With(tools...))
+}
+
+// makeImage makes an image of a tree and knows it by a name from then on.
+func makeImage(p *parts, file, name string, image *string, tree qemu.Tree) error {
+	if err := (qemu.SquashFS{Compressor: "lz4", Tree: tree}).Make(file, 0); err != nil {
+		return err
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("cannot read an image: %w", err)
+	}
+	*image, p.known[contentOf(content)] = file, name
 	return nil
 }

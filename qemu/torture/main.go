@@ -111,7 +111,11 @@ func newLaboratory(initramfs string, extra []string) (*laboratory, error) {
 	if p.stub, err = qemu.BuildStub(dir); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	if err := makeImages(&p, dir); err != nil {
+	session, err := qemu.SlotTools(debian.RootFS, "usr/sbin/mke2fs", "usr/sbin/e2fsck", "usr/sbin/e2undo")
+	if err == nil {
+		err = makeImages(&p, dir, session)
+	}
+	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return &laboratory{kernel: debian.Image, initramfs: initramfs, parts: p, dir: dir, extra: extra}, nil

@@ -83,6 +83,7 @@ type parts struct {
 	// images are the stub in two versions of a squashfs, whose /etc/version says
 	// which. known says "image 1" and "image 2" of their contents in a tree.
 	images   [2]string
+	core     string // the stub and what makes and checks an ext4, in a squashfs: "core" of known
 	known    map[string]string
 	minosctl string
 	tools    []qemu.File // mke2fs, for a root filesystem

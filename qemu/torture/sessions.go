@@ -12,8 +12,11 @@ import (
 func sessionScenarios() []scenario {
 	const mark = "mark:/dev/vda1"
 	// Where a torn superblock leaves no medium, the wait for one need not be long.
-	words := func(perch string) []string { return []string{"minos.layout=modules", "minos.timeout=5", perch} }
+	words := func(perch ...string) []string {
+		return append([]string{"minos.layout=modules", "minos.timeout=20"}, perch...)
+	}
 	core := expected{path: "img/minios/00-core.sb", texts: []string{"image 1"}, where: stored}
+	tooled := expected{path: core.path, texts: []string{"core"}, where: stored}
 	two := []step{
 		{words: words("perchdir=new"), do: written("/etc/mine", "1")},
 		{words: words("perchdir=new"), do: written("/etc/mine", "2")},
@@ -61,7 +64,33 @@ func sessionScenarios() []scenario {
 				{path: "img/minios/changes/1/changes/etc/mine", texts: []string{"1"}, where: stored}, core,
 			},
 		},
+		{
+			// As "session made", in an image: an ext4 in a file that gets its name when
+			// it is whole.
+			name: "session image made", words: words("perchdir=resume", "perchmode=raw", "perchsize=64", "perchreserve=16"), images: rawStick,
+			do: slices.Concat(written("/etc/mine", "1"), []string{mark}),
+			files: []expected{
+				{path: "/etc/mine", texts: []string{"1"}, where: shown, marked: 1}, tooled,
+			},
+		},
+		{
+			// The file grows, and its filesystem after it: at this boot or the next.
+			name: "session image grown", words: words("perchdir=resume", "perchmode=raw", "perchsize=96", "perchreserve=16"), images: rawStick,
+			before: []step{{words: words("perchdir=new", "perchmode=raw", "perchsize=64", "perchreserve=16"), do: written("/etc/mine", "1")}},
+			do:     slices.Concat([]string{"replace:/etc/mine=2", "fsync:/etc/mine"}, written("/etc/more", "3"), []string{mark}),
+			files: []expected{
+				{path: "/etc/mine", texts: []string{"1", "2"}, where: shown},
+				{path: "/etc/mine", texts: []string{"2"}, where: shown, marked: 1},
+				{path: "/etc/more", texts: []string{"3"}, where: shown, marked: 1}, tooled,
+			},
+		},
 	}
+}
+
+// rawStick is stick with a core that has tools for sessions in an image.
+func rawStick(p parts) qemu.ImageDisk {
+	p.images[0] = p.core
+	return stick(p)
 }
 
 // stick is a disk with a set of one module, on the partition that has the image in

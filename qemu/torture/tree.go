@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -124,9 +125,13 @@ func readExt4(file string) (tree, error) {
 }
 
 // contentOf is the content of a file or, of a large one, what tells it from
-// another.
+// another. A filesystem in a file is another after each mount: what is in it shows
+// in the new root.
 func contentOf(file []byte) string {
-	const large = 64 << 10
+	const large, ext4Magic = 64 << 10, 1024 + 0x38
+	if len(file) > large && binary.LittleEndian.Uint16(file[ext4Magic:]) == 0xef53 {
+		return fmt.Sprintf("an ext4 of %d bytes", len(file))
+	}
 	if len(file) > large {
 		return fmt.Sprintf("sha256 %x", sha256.Sum256(file))
 	}
