@@ -112,7 +112,7 @@ func did(t *testing.T, r Result, want ...string) {
 
 // Layouts 4.6, statements 1, 2, 3, 11, 12, 14, 15 and 17, on one btrfs over six
 // boots.
-func TestProfilesLayout(t *testing.T) {
+func TestStatement4_6_14_DefaultSubvolume(t *testing.T) {
 	t.Parallel()
 	c := newProfilesCard(t, smallProfiles(t))
 	c.change(t, `btrfs subvolume show "$at/@base/1.0" | grep -i generation: >"$at/before"`)

@@ -53,7 +53,7 @@ func benchImage(progress *qemu.Progress, dir, modules, release string, p program
 	if err != nil {
 		return err
 	}
-	return printImage(os.Stdout, runs, adoption, copies)
+	return printImage(t.out, runs, adoption, copies)
 }
 
 // makeImageVariants makes the initramfs of the floor, of init, and of what only

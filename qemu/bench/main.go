@@ -12,6 +12,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -58,7 +59,12 @@ func bench() (err error) {
 	if err != nil {
 		return err
 	}
-	track := track{kernel: debian.Image, append: strings.Fields(os.Getenv("BENCH_APPEND"))}
+	budget, err := parseBudget(budgetText)
+	if err != nil {
+		return err
+	}
+	var tables strings.Builder
+	track := track{kernel: debian.Image, append: strings.Fields(os.Getenv("BENCH_APPEND")), out: io.MultiWriter(os.Stdout, &tables)}
 	layout := os.Getenv("BENCH_LAYOUT")
 	if layout == "" || layout == "slots" {
 		err = benchSlots(progress, dir, debian, images, programs, track, rounds)
@@ -75,7 +81,13 @@ func bench() (err error) {
 	if err == nil && (layout == "" || layout == "profiles") {
 		err = benchProfiles(progress, dir, debian.Modules, images.release, programs, track, rounds)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	if worse := overBudget(tables.String(), budget); len(worse) > 0 {
+		return errors.New(strings.Join(worse, "\n"))
+	}
+	return nil
 }
 
 // benchSlots measures the layout slots: settled boots, and first boots on cards
@@ -96,10 +108,10 @@ func benchSlots(progress *qemu.Progress, dir string, debian qemu.Debian, images 
 	if err != nil {
 		return err
 	}
-	if err := printTable(os.Stdout, t, runs, images); err != nil {
+	if err := printTable(t.out, t, runs, images); err != nil {
 		return err
 	}
-	return printCards(os.Stdout, cards)
+	return printCards(t.out, cards)
 }
 
 // maxCardRounds is how often a card is booted at most: each of its boots takes

@@ -68,7 +68,7 @@ func benchModules(progress *qemu.Progress, dir, modules, release string, p progr
 	if err != nil {
 		return err
 	}
-	return printModules(os.Stdout, sets, beside)
+	return printModules(t.out, sets, beside)
 }
 
 // setDisk is a disk without a table, with an ext4 with so many modules. The

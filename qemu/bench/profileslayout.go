@@ -42,7 +42,7 @@ func benchProfiles(progress *qemu.Progress, dir, modules, release string, p prog
 	if err != nil {
 		return err
 	}
-	return printProfiles(os.Stdout, runs)
+	return printProfiles(t.out, runs)
 }
 
 // settledProfiles is a card after one boot of init and a clean end.

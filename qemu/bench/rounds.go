@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ type track struct {
 	// for the layout slots.
 	words  []string
 	mounts []mounted
+	out    io.Writer // takes the tables
 }
 
 // mounted is what has to be mounted somewhere, "rw" or "ro".

@@ -45,7 +45,7 @@ func benchTryboot(progress *qemu.Progress, dir, modules, release string, p progr
 	if err != nil {
 		return err
 	}
-	return printTryboot(os.Stdout, runs)
+	return printTryboot(t.out, runs)
 }
 
 // settledTrybootCard is a card after one boot of init and a clean end.
