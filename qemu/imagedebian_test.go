@@ -85,15 +85,7 @@ func bootImageDebian(t *testing.T, disk, medium string, commands []said) Result 
 				m.Drives = append(m.Drives, Drive{File: medium, Keep: true})
 			}
 		},
-		Drive: func(t *testing.T, vm *VM) {
-			term := login(t, vm)
-			for _, c := range commands {
-				term.saysWithin(c.command, c.want, loginDeadline)
-			}
-			if err := vm.Send("poweroff\n"); err != nil {
-				t.Fatal(err)
-			}
-		},
+		Drive: asked(commands),
 	})
 	if r.Ending != PowerOff {
 		t.Errorf("the machine ended with %s, want %s", r.Ending, PowerOff)
@@ -102,6 +94,19 @@ func bootImageDebian(t *testing.T, disk, medium string, commands []said) Result 
 	_, after, _ := strings.Cut(r.Console, "Entering exitrd")
 	lacks(t, after, "ignoring")
 	return r
+}
+
+// asked logs in to a Debian, compares what the commands print, and powers it off.
+func asked(commands []said) func(*testing.T, *VM) {
+	return func(t *testing.T, vm *VM) {
+		term := login(t, vm)
+		for _, c := range commands {
+			term.saysWithin(c.command, c.want, loginDeadline)
+		}
+		if err := vm.Send("poweroff\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // wholeOnDisk looks at the ext4 filesystems of an image: each was unmounted, and

@@ -62,15 +62,7 @@ func bootModulesDebian(t *testing.T, disk string, commands []said) Result {
 	t.Helper()
 	r := boot(t, Case{
 		Image: disk, Append: []string{"minos.layout=modules", "perchdir=resume", "panic=-1", "systemd.default_device_timeout_sec=900"}, Within: loginDeadline, Change: keep,
-		Drive: func(t *testing.T, vm *VM) {
-			term := login(t, vm)
-			for _, c := range commands {
-				term.saysWithin(c.command, c.want, loginDeadline)
-			}
-			if err := vm.Send("poweroff\n"); err != nil {
-				t.Fatal(err)
-			}
-		},
+		Drive: asked(commands),
 	})
 	if r.Ending != PowerOff {
 		t.Errorf("the machine ended with %s, want %s", r.Ending, PowerOff)

@@ -54,15 +54,7 @@ func (c profilesCard) bootDebian(t *testing.T, profile string, commands []said) 
 			keep(m)
 			m.Initramfs = initramfs
 		},
-		Drive: func(t *testing.T, vm *VM) {
-			term := login(t, vm)
-			for _, c := range commands {
-				term.saysWithin(c.command, c.want, loginDeadline)
-			}
-			if err := vm.Send("poweroff\n"); err != nil {
-				t.Fatal(err)
-			}
-		},
+		Drive: asked(commands),
 	})
 	if r.Ending != PowerOff {
 		t.Errorf("the machine ended with %s, want %s", r.Ending, PowerOff)
