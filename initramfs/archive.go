@@ -53,11 +53,13 @@ func (a archive) cpio() ([]byte, error) {
 
 // compressAligned compresses an archive so that another one can follow it: its
 // length is a multiple of four bytes, where the kernel expects the next. What this
-// takes is a last block of zeros, behind the archive's trailer, where the kernel skips them.
+// takes is a last block of zeros, behind the archive's trailer, where the kernel skips
+// them. They are a multiple of four as well: the next archive begins at such a
+// place in what is unpacked, or the kernel takes it for garbage (init/initramfs.c, do_reset).
 func compressAligned(plain []byte) []byte {
 	packed := compress(plain)
 	aligned := packed
-	for zeros := 64; len(aligned)%4 != 0; zeros += 255 { // 255 of them are one byte more
+	for zeros := 64; len(aligned)%4 != 0; zeros += 256 { // 256 of them are a byte more, now and then two
 		aligned = appendBlock(packed[:len(packed):len(packed)], make([]byte, zeros))
 	}
 	return aligned
