@@ -21,8 +21,9 @@ const (
 // parseSize reads a size as MiniOS writes it, into MiB: a number, with M or MB
 // behind it, or G, GB, T and TB, which are thousands of MiB and millions.
 func parseSize(text string, most int64) (int64, error) {
-	digits := strings.TrimRight(strings.ToUpper(text), "BGMT")
-	factor := map[string]int64{"": 1, "M": 1, "MB": 1, "G": 1000, "GB": 1000, "T": 1000000, "TB": 1000000}[strings.ToUpper(text[len(digits):])]
+	text = strings.ToUpper(text) // which can be longer
+	digits := strings.TrimRight(text, "BGMT")
+	factor := map[string]int64{"": 1, "M": 1, "MB": 1, "G": 1000, "GB": 1000, "T": 1000000, "TB": 1000000}[text[len(digits):]]
 	n, err := strconv.ParseUint(digits, 10, 31)
 	if err != nil || factor == 0 || int64(n) > most/factor {
 		return 0, errors.New("expected a size of at most " + strconv.FormatInt(most, 10) + " MiB, as 4000, 4000M or 4G")

@@ -130,10 +130,11 @@ func TestParseWish(t *testing.T) {
 	}
 }
 
-//fuzz:covers ParseWish Wish.takePerch Wish.takeDir Wish.takeStore
+//fuzz:covers ParseWish Wish.takePerch Wish.takeDir Wish.takeStore Wish.takeAskDisk parseSize
 func FuzzParseWish(f *testing.F) {
 	for _, seed := range []string{"perch=/dev/sda2:/my", "perchdir=label:L/my perchmode=raw", "perchdir=../x", "perchdir=99999999999", "perch=none", "perch=askdisk", "perch=x",
-		"perchdir=resume", "perchdir=ask", "perchdir=7", "perchdir=/dev/sda2/my", "perchmode=luks", "perchmode=x"} {
+		"perchdir=resume", "perchdir=ask", "perchdir=7", "perchdir=/dev/sda2/my", "perchmode=luks", "perchmode=x", "perchdir=askdisk:a:b",
+		"perch=askdisk:..", "perchsize=4G perchreserve=9999999", "perchsize=x", "perchsize=\u0250", "minos.session-key=/dev/disk/by-label/KEY/key", "minos.session-key=key"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
