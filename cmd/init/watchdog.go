@@ -135,6 +135,26 @@ func (k watched) Sleep(d time.Duration) {
 	k.Kernel.Sleep(d)
 }
 
+// OpenReader implements sys.Files. One file may take minutes from a slow medium,
+// and each piece of it is progress.
+func (k watched) OpenReader(name string) (io.ReadCloser, error) {
+	r, err := k.Kernel.OpenReader(name)
+	if err != nil {
+		return nil, err
+	}
+	return watchedReader{r, k.dog}, nil
+}
+
+type watchedReader struct {
+	io.ReadCloser
+	dog *watchdog
+}
+
+func (r watchedReader) Read(p []byte) (int, error) {
+	r.dog.progress(standstill)
+	return r.ReadCloser.Read(p)
+}
+
 func (k watched) Fsync(name string) error {
 	k.dog.progress(writeBack)
 	return k.Kernel.Fsync(name)

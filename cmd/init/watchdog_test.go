@@ -109,9 +109,12 @@ type clockKernel struct {
 	now  chan time.Duration // holds one
 }
 
-func (k clockKernel) Now() time.Duration                        { n := <-k.now; k.now <- n; return n }
-func (clockKernel) Lstat(string) (sys.FileInfo, error)          { return sys.FileInfo{}, nil }
-func (clockKernel) ReadFile(string) ([]byte, error)             { return nil, fs.ErrNotExist }
+func (k clockKernel) Now() time.Duration               { n := <-k.now; k.now <- n; return n }
+func (clockKernel) Lstat(string) (sys.FileInfo, error) { return sys.FileInfo{}, nil }
+func (clockKernel) ReadFile(string) ([]byte, error)    { return nil, fs.ErrNotExist }
+func (clockKernel) OpenReader(string) (io.ReadCloser, error) {
+	return io.NopCloser(strings.NewReader("x")), nil
+}
 func (clockKernel) Fsync(string) error                          { return nil }
 func (clockKernel) RunTool(sys.Tool) (sys.Exit, error)          { return sys.Exit{}, nil }
 func (k clockKernel) OpenWriter(string) (io.WriteCloser, error) { return k.bowl, nil }
@@ -132,7 +135,14 @@ func TestWatchdogIsFedByProgress(t *testing.T) {
 		do    func(k sys.Kernel)
 		lasts time.Duration
 	}{
-		"a step":         {func(k sys.Kernel) { k.Now() }, standstill},
+		"a step": {func(k sys.Kernel) { k.Now() }, standstill},
+		"a piece of a file": {func(k sys.Kernel) {
+			r, err := k.OpenReader("/x")
+			if err != nil {
+				panic(err)
+			}
+			_, _ = r.Read(nil)
+		}, standstill},
 		"a fsync":        {func(k sys.Kernel) { _ = k.Fsync("/x") }, writeBack},
 		"a filesystem":   {func(k sys.Kernel) { _ = k.SyncFS("/x") }, writeBack},
 		"growth":         {func(k sys.Kernel) { _ = k.GrowFilesystem("/x", "ext4", 1) }, writeBack},

@@ -7,16 +7,24 @@ import (
 	"github.com/minos-os/minos-init/qemu"
 )
 
-// sessionScenarios are about the layout modules: a session that is made, and one
-// that becomes the default while another stays what it is.
-func sessionScenarios() []scenario {
+// sessionScenarios are about the layout modules.
+func sessionScenarios() []scenario { return slices.Concat(directorySessions(), imageSessions()) }
+
+// sessionWords chooses the layout. Where a torn superblock leaves no medium, the
+// wait for one need not be long.
+func sessionWords(perch ...string) []string {
+	return append([]string{"minos.layout=modules", "minos.timeout=20"}, perch...)
+}
+
+// setFile is the set's one module, on the partition that has it.
+const setFile = "img/minios/00-core.sb"
+
+// directorySessions are a session that is made, and one that becomes the default
+// while another stays what it is.
+func directorySessions() []scenario {
 	const mark = "mark:/dev/vda1"
-	// Where a torn superblock leaves no medium, the wait for one need not be long.
-	words := func(perch ...string) []string {
-		return append([]string{"minos.layout=modules", "minos.timeout=20"}, perch...)
-	}
-	core := expected{path: "img/minios/00-core.sb", texts: []string{"image 1"}, where: stored}
-	tooled := expected{path: core.path, texts: []string{"core"}, where: stored}
+	words := sessionWords
+	core := expected{path: setFile, texts: []string{"image 1"}, where: stored}
 	two := []step{
 		{words: words("perchdir=new"), do: written("/etc/mine", "1")},
 		{words: words("perchdir=new"), do: written("/etc/mine", "2")},
@@ -64,10 +72,21 @@ func sessionScenarios() []scenario {
 				{path: "img/minios/changes/1/changes/etc/mine", texts: []string{"1"}, where: stored}, core,
 			},
 		},
+	}
+}
+
+// imageSessions are a session in an image that is made, and one that grows.
+func imageSessions() []scenario {
+	const mark = "mark:/dev/vda1"
+	words := func(perch, size string) []string {
+		return sessionWords(perch, "perchmode=raw", "perchsize="+size, "perchreserve=16")
+	}
+	tooled := expected{path: setFile, texts: []string{"core"}, where: stored}
+	return []scenario{
 		{
 			// As "session made", in an image: an ext4 in a file that gets its name when
 			// it is whole.
-			name: "session image made", words: words("perchdir=resume", "perchmode=raw", "perchsize=64", "perchreserve=16"), images: rawStick,
+			name: "session image made", words: words("perchdir=resume", "64"), images: rawStick,
 			do: slices.Concat(written("/etc/mine", "1"), []string{mark}),
 			files: []expected{
 				{path: "/etc/mine", texts: []string{"1"}, where: shown, marked: 1}, tooled,
@@ -75,8 +94,8 @@ func sessionScenarios() []scenario {
 		},
 		{
 			// The file grows, and its filesystem after it: at this boot or the next.
-			name: "session image grown", words: words("perchdir=resume", "perchmode=raw", "perchsize=96", "perchreserve=16"), images: rawStick,
-			before: []step{{words: words("perchdir=new", "perchmode=raw", "perchsize=64", "perchreserve=16"), do: written("/etc/mine", "1")}},
+			name: "session image grown", words: words("perchdir=resume", "96"), images: rawStick,
+			before: []step{{words: words("perchdir=new", "64"), do: written("/etc/mine", "1")}},
 			do:     slices.Concat([]string{"replace:/etc/mine=2", "fsync:/etc/mine"}, written("/etc/more", "3"), []string{mark}),
 			files: []expected{
 				{path: "/etc/mine", texts: []string{"1", "2"}, where: shown},

@@ -76,7 +76,8 @@ func (s *Store) change(do func() error) error {
 	return do()
 }
 
-// lock takes the lock on the directory of the profiles.
+// lock takes the lock on the directory of the profiles. The kernel tells nobody that
+// a lock is free within a deadline, so it is asked again and again.
 func (s *Store) lock() (unlock func(), err error) {
 	dir, err := os.Open(s.path(profiles.ProfilesDir))
 	if err != nil {
