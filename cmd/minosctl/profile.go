@@ -219,18 +219,24 @@ func (c *call) profileReset() error {
 		return err
 	}
 	if !c.yes {
-		p, err := s.Profile(id)
-		if err != nil {
-			return err
-		}
-		c.say("All that was written to %s goes, and its %d snapshots; @data stays. With --yes it is done.", id, len(p.Snapshots))
-		return nil
+		return c.tellLoss(s, id, "All that was written to %s goes, and its %d snapshots; @data stays. With --yes it is done.")
 	}
 	later, err := s.Reset(id, c.empty)
 	if err != nil {
 		return err
 	}
 	c.say("%s is reset.%s", id, nextBoot(later))
+	return nil
+}
+
+// tellLoss says what somebody who adds --yes would lose. format takes the profile
+// and the number of its snapshots.
+func (c *call) tellLoss(s *store.Store, id profiles.ID, format string) error {
+	p, err := s.Profile(id)
+	if err != nil {
+		return err
+	}
+	c.say(format, id, len(p.Snapshots))
 	return nil
 }
 
@@ -248,12 +254,7 @@ func (c *call) profileDelete() error {
 		return err
 	}
 	if !c.yes {
-		p, err := s.Profile(id)
-		if err != nil {
-			return err
-		}
-		c.say("%s goes, with all that was written to it and its %d snapshots; @data stays. With --yes it is done.", id, len(p.Snapshots))
-		return nil
+		return c.tellLoss(s, id, "%s goes, with all that was written to it and its %d snapshots; @data stays. With --yes it is done.")
 	}
 	if err := s.Delete(id); err != nil {
 		return err

@@ -96,3 +96,10 @@ func TestRoundsWanted(t *testing.T) {
 		}
 	}
 }
+
+// A layout that there is not would measure nothing, and pass.
+func TestUnknownLayout(t *testing.T) {
+	if err := (bencher{}).layouts("slotz"); err == nil || !strings.Contains(err.Error(), "BENCH_LAYOUT=slotz is no layout") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -65,27 +65,50 @@ func bench() (err error) {
 	}
 	var tables strings.Builder
 	track := track{kernel: debian.Image, append: strings.Fields(os.Getenv("BENCH_APPEND")), out: io.MultiWriter(os.Stdout, &tables)}
-	layout := os.Getenv("BENCH_LAYOUT")
-	if layout == "" || layout == "slots" {
-		err = benchSlots(progress, dir, debian, images, programs, track, rounds)
-	}
-	if err == nil && (layout == "" || layout == "image") {
-		err = benchImage(progress, dir, debian.Modules, images.release, programs, track, rounds)
-	}
-	if err == nil && (layout == "" || layout == "tryboot") {
-		err = benchTryboot(progress, dir, debian.Modules, images.release, programs, track, rounds)
-	}
-	if err == nil && (layout == "" || layout == "modules") {
-		err = benchModules(progress, dir, debian.Modules, images.release, programs, track, rounds)
-	}
-	if err == nil && (layout == "" || layout == "profiles") {
-		err = benchProfiles(progress, dir, debian.Modules, images.release, programs, track, rounds)
-	}
-	if err != nil {
+	m := bencher{progress, dir, debian, images, programs, track, rounds}
+	if err := m.layouts(os.Getenv("BENCH_LAYOUT")); err != nil {
 		return err
 	}
 	if worse := overBudget(tables.String(), budget); len(worse) > 0 {
 		return errors.New(strings.Join(worse, "\n"))
+	}
+	return nil
+}
+
+// bencher is what the benchmark of each layout gets.
+type bencher struct {
+	progress *qemu.Progress
+	dir      string
+	debian   qemu.Debian
+	images   builtImages
+	programs programs
+	track    track
+	rounds   int
+}
+
+// layouts measures one layout, or with "" all of them.
+func (b bencher) layouts(only string) error {
+	type of = func(progress *qemu.Progress, dir, modules, release string, p programs, t track, rounds int) error
+	known := only == "" || only == "slots"
+	if known {
+		if err := benchSlots(b.progress, b.dir, b.debian, b.images, b.programs, b.track, b.rounds); err != nil {
+			return err
+		}
+	}
+	for _, layout := range []struct {
+		name  string
+		bench of
+	}{{"image", benchImage}, {"tryboot", benchTryboot}, {"modules", benchModules}, {"profiles", benchProfiles}} {
+		if only != "" && only != layout.name {
+			continue
+		}
+		known = true
+		if err := layout.bench(b.progress, b.dir, b.debian.Modules, b.images.release, b.programs, b.track, b.rounds); err != nil {
+			return err
+		}
+	}
+	if !known {
+		return fmt.Errorf("BENCH_LAYOUT=%s is no layout: give slots, image, tryboot, modules or profiles", only)
 	}
 	return nil
 }
